@@ -1,0 +1,95 @@
+package manifests
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// ID names an object independently of the API version that a manifest happens to use.
+type ID struct {
+	Group     string // API group; empty for the core group
+	Kind      string
+	Namespace string // empty for cluster-scoped objects
+	Name      string
+}
+
+// String returns "Kind namespace/name", or "Kind name" for cluster-scoped objects. The group is left out: use it where
+// people read, and the ID itself where things are compared.
+func (id ID) String() string {
+	if id.Namespace == "" {
+		return id.Kind + " " + id.Name
+	}
+	return id.Kind + " " + id.Namespace + "/" + id.Name
+}
+
+// GroupKind returns the object's group and kind.
+func (id ID) GroupKind() schema.GroupKind { return schema.GroupKind{Group: id.Group, Kind: id.Kind} }
+
+// Compare orders IDs by namespace, kind, name and group: the order of everything that is printed.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(
+		cmp.Compare(id.Namespace, other.Namespace),
+		cmp.Compare(id.Kind, other.Kind),
+		cmp.Compare(id.Name, other.Name),
+		cmp.Compare(id.Group, other.Group),
+	)
+}
+
+// Origin is a place in a snapshot. Line and Column count from 1, Document from 0; zero Line means the whole file.
+type Origin struct {
+	File     string // relative to the snapshot's path
+	Document int
+	Line     int
+	Column   int
+}
+
+// String returns "file:line:column", or only "file" where no line is known.
+func (o Origin) String() string {
+	switch {
+	case o.Line == 0:
+		return o.File
+	case o.Column == 0:
+		return o.File + ":" + strconv.Itoa(o.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
+}
+
+// Object is one desired object, as a manifest states it.
+type Object struct {
+	ID      ID
+	Version string // the API version the manifest uses, without the group: "v1"
+	Origin  Origin // where the document's first key stands
+	Hash    string // hex SHA-256 of JSON: equal hashes mean the same request to the server
+	JSON    []byte // the manifest as compact JSON with sorted keys, namespace filled in, nothing else added
+
+	// DependsOn lists what config.kubernetes.io/depends-on names, sorted.
+	DependsOn []ID
+	// Defines is set for a CustomResourceDefinition: the group and kind that exists once it is established.
+	Defines *schema.GroupKind
+}
+
+// GroupVersionKind returns the object's full type.
+func (o *Object) GroupVersionKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: o.ID.Group, Version: o.Version, Kind: o.ID.Kind}
+}
+
+// Set is what one commit asks for: every object, sorted by ID, each exactly once.
+type Set struct {
+	Objects  []*Object
+	Problems []Problem // errors first, then warnings, each in the order of files and lines
+	Skipped  []Skip    // documents that are deliberately not objects
+	Files    int       // files read as manifests
+}
+
+// Skip is a document that was read and is not applied, with the reason in words.
+type Skip struct {
+	Origin Origin
+	Object ID
+	Reason string
+}
+
+// Rejected reports whether any problem is an error.
+func (s *Set) Rejected() bool { return len(s.Problems) > 0 && s.Problems[0].Severity == Error }

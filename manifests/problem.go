@@ -1,0 +1,54 @@
+package manifests
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Severity says whether a Problem rejects its object.
+type Severity string
+
+// The severities: errors reject, warnings never do.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Problem is one thing that is wrong in a file, at the place where an author would mend it.
+type Problem struct {
+	Origin   Origin   // where; Line is the offending field's, or its nearest parent's when the field is missing
+	Object   ID       // which object; zero when the document could not be read that far
+	Field    string   // the API server's field path, such as "spec.template.spec.containers[0].image"; may be empty
+	Reason   string   // the API server's cause type, such as "FieldValueInvalid", or one of the Reason constants here
+	Severity Severity // Error or Warning
+	Message  string   // what is wrong and the way out, without any value that could be secret
+}
+
+// Reasons that are Kilter's own; all others are the API server's cause types (metav1.CauseType).
+const (
+	ReasonSyntax      = "SyntaxError"        // the file is not YAML or JSON
+	ReasonUnknown     = "UnknownKind"        // nothing serves this apiVersion and kind
+	ReasonStructure   = "FieldValueRequired" // apiVersion, kind or metadata.name is missing
+	ReasonDuplicate   = "FieldValueDuplicate"
+	ReasonLimit       = "LimitExceeded" // a file, a document or the tree is larger than Options allow
+	ReasonCycle       = "DependencyCycle"
+	ReasonNoTarget    = "DependencyNotFound"
+	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, kustomizations…
+)
+
+// String renders the Problem in the style of a compiler: "file:line:column: object: field: message".
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.Origin.String())
+	if p.Severity == Warning {
+		b.WriteString(": warning")
+	}
+	if p.Object != (ID{}) {
+		fmt.Fprintf(&b, ": %s", p.Object)
+	}
+	if p.Field != "" {
+		fmt.Fprintf(&b, ": %s", p.Field)
+	}
+	fmt.Fprintf(&b, ": %s", p.Message)
+	return b.String()
+}

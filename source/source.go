@@ -1,0 +1,34 @@
+// Package source turns a Git repository into a Snapshot: one pinned commit and the files below one path of it.
+//
+// It lists refs before it fetches, fetches only what is new, keeps a bare store without a work tree, and reads blobs from
+// it. It knows no Kubernetes: what the files mean is package manifests' business.
+package source
+
+// Commit is a full commit ID in lower-case hexadecimal.
+type Commit string
+
+// Short returns the first 12 digits, for people.
+func (c Commit) Short() string {
+	if len(c) > 12 {
+		return string(c[:12])
+	}
+	return string(c)
+}
+
+// Snapshot is one commit, read whole or not at all.
+type Snapshot struct {
+	// Commit is the commit that every file of Tree comes from.
+	Commit Commit
+	// Revision is the ref and commit as status shows them: "main@sha1:<commit>".
+	Revision string
+	// Tree holds the files below the configured path; names in it are relative to that path.
+	Tree *Tree
+}
+
+// Ref selects a commit. At most one field is set; none means the repository's default branch.
+type Ref struct {
+	Branch string // a branch's short name, such as "main"
+	Tag    string // a tag's short name; annotated tags are followed to their commit
+	Commit Commit // a full commit ID
+	Name   string // a full ref name, such as "refs/heads/main"
+}
