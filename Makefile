@@ -1,0 +1,92 @@
+# Kilter's build. `make` lists the targets; `make check` is exactly what CI runs. Needs Go, git and make, nothing else.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+# One set of build flags for every command: what `make devcluster` compiles is never compiled again for a test or a tool.
+export CGO_ENABLED := 0
+
+ROOT           := $(CURDIR)
+CONTROLLER_GEN := go tool -modfile='$(ROOT)/tools/controller-gen/go.mod' controller-gen
+GOFUMPT        := go tool -modfile='$(ROOT)/tools/lint/go.mod' gofumpt
+GOLANGCI_LINT  := go tool -modfile='$(ROOT)/tools/lint/go.mod' golangci-lint
+HELM           := go tool -modfile='$(ROOT)/tools/helm/go.mod' helm
+MODULES        := . devcluster tools/controller-gen tools/helm tools/lint
+
+# Asked only when something is linked.
+VERSION = $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+
+KUBERNETES_VERSION := v1.37.2
+DEVCLUSTER_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION) \
+	-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: ## build bin/kilter
+	go build -o bin/kilter -ldflags '-s -w -X main.version=$(VERSION)' ./cmd/kilter
+
+.PHONY: devcluster
+devcluster: ## build bin/devcluster, a whole Kubernetes control plane (minutes, the first time)
+	@[[ -x bin/devcluster ]] || echo 'Building bin/devcluster, about 4,000 packages: some 10 minutes on two cores, the first time only.' >&2
+	@build=(go build -C devcluster -o ../bin/devcluster -ldflags '$(DEVCLUSTER_LDFLAGS)'); \
+	if [[ -t 2 ]]; then \
+		"$${build[@]}" -v . 2>&1 | awk '/^[^ :#]+$$/ {printf "\r  %d packages compiled", ++n; fflush(); next} {print} END {if (n) print ""}' >&2; \
+	else \
+		"$${build[@]}" .; \
+	fi
+
+.PHONY: demo
+demo: build $(if $(DEMO_KUBECONFIG),,devcluster) ## watch a git push change a cluster (KEEP=1 stays up, DEMO_KUBECONFIG=… uses yours)
+	go run ./demo
+
+# Tests find the cluster in TEST_KUBECONFIG. Unless that is set, withcluster starts a dev cluster with a kubeconfig of its own,
+# whose path is new each time: so go test's cache holds for unit tests and never for tests that ask a cluster.
+.PHONY: test
+test: build devcluster ## run every test, on a dev cluster or on the one TEST_KUBECONFIG names
+	go build -o bin/withcluster ./internal/withcluster
+	bin/withcluster go test $(if $(TEST_KUBECONFIG),-count=1) ./...
+	go test -C devcluster ./...
+
+.PHONY: generate
+generate: ## write deepcopy code and CRDs from the types in api/
+	$(call generate_into,api/v1alpha1)
+	mkdir -p charts/kilter/files/crds
+	cp api/v1alpha1/crds/*.yaml charts/kilter/files/crds/
+
+generate_into = $(CONTROLLER_GEN) object crd paths=./api/... output:object:dir=$(1) output:crd:dir=$(1)/crds
+
+.PHONY: fmt
+fmt: ## format the Go code
+	$(GOFUMPT) -l -w .
+
+.PHONY: lint
+lint: ## run the linters on both modules
+	$(GOLANGCI_LINT) run ./...
+	cd devcluster && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+
+.PHONY: verify
+verify: lint ## lint, go vet, and that what is generated, formatted and required is up to date
+	go vet ./...
+	go vet -C devcluster ./...
+	@unformatted=$$($(GOFUMPT) -l .); [[ -z $$unformatted ]] || { echo "not formatted, run 'make fmt':" $$unformatted >&2; exit 1; }
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(call generate_into,"$$fresh"); \
+	diff -u "$$fresh/zz_generated.deepcopy.go" api/v1alpha1/zz_generated.deepcopy.go && \
+	diff -ru "$$fresh/crds" api/v1alpha1/crds && diff -ru "$$fresh/crds" charts/kilter/files/crds || \
+	{ echo "generated files are not up to date, run 'make generate'" >&2; exit 1; }
+	@for module in $(MODULES); do \
+		go mod tidy -C $$module -diff || { echo "$$module/go.mod is not tidy, run 'go mod tidy -C $$module'" >&2; exit 1; }; \
+	done
+	$(HELM) lint --strict charts/kilter
+
+.PHONY: check
+check: verify test ## all that CI checks
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

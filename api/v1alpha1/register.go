@@ -1,0 +1,25 @@
+package v1alpha1
+
+import "k8s.io/apimachinery/pkg/runtime/schema"
+
+// GroupVersion is the API group and version of this package's kinds.
+var GroupVersion = schema.GroupVersion{Group: "kilter.dev", Version: "v1alpha1"}
+
+// SyncKind and SyncResource name the Sync kind on the wire.
+const (
+	SyncKind     = "Sync"
+	SyncResource = "syncs"
+)
+
+// Annotations that people set on objects. Those on a Sync ask for something once; those on other objects hold as long as
+// they stand there.
+const (
+	// RequestedAtAnnotation on a Sync asks for a pass now: any new value is one request.
+	RequestedAtAnnotation = "kilter.dev/requestedAt"
+	// AllowPruneAnnotation on a Sync names the commit whose deletions may exceed spec.maxPrune.
+	AllowPruneAnnotation = "kilter.dev/allow-prune"
+	// PruneAnnotation with the value "disabled" keeps an object when it leaves Git.
+	PruneAnnotation = "kilter.dev/prune"
+	// AppliedAnnotation is written by Kilter: the hash of the manifest that was applied last.
+	AppliedAnnotation = "kilter.dev/applied"
+)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile"
+	"kilter.dev/kilter/source"
+)
+
+// open opens the repository that a Sync names. Its credentials are read from the cluster at every fetch, so that a rotated Secret needs
+// no restart.
+func (o *runOptions) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.Repository, error) {
+	git := sync.Spec.Git
+	options := source.Options{
+		URL:           git.URL,
+		Ref:           source.Ref{Branch: git.Ref.Branch, Tag: git.Ref.Tag, Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name},
+		Path:          git.Path,
+		Dir:           o.storeDir(sync),
+		AllowInsecure: o.allowInsecureGit,
+	}
+	if git.SecretRef != nil {
+		options.Credentials = func(ctx context.Context) (source.Credentials, error) {
+			data, err := cluster.Secret(ctx, sync.Namespace, git.SecretRef.Name)
+			if err != nil {
+				return source.Credentials{}, err
+			}
+			return credentials(sync.Namespace+"/"+git.SecretRef.Name, data)
+		}
+	}
+	return source.Open(options)
+}
+
+// credentials reads the keys that Flux' users know: username and password, or bearerToken, and ca.crt.
+func credentials(secret string, data map[string][]byte) (source.Credentials, error) {
+	c := source.Credentials{
+		Username: string(data["username"]), Password: string(data["password"]),
+		BearerToken: string(data["bearerToken"]), CABundle: data["ca.crt"],
+	}
+	if c.Password == "" && c.BearerToken == "" && len(c.CABundle) == 0 {
+		return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, ca.crt", secret)
+	}
+	return c, nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile"
+)
+
+// runOptions are the flags of kilter run.
+type runOptions struct {
+	file             string
+	once             bool
+	kubeconfig       string
+	context          string
+	watchNamespaces  []string
+	allowInsecureGit bool
+	dataDir          string
+	listen           string
+	logFormat        string
+	stdout           io.Writer
+}
+
+func runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run [-f sync.yaml]",
+		Short: "Run the loop: Sync objects in the cluster, or the Sync in a file",
+		Long: `Run the loop. Without -f it follows the Sync objects of the cluster and writes their status. With -f it follows the one Sync in the
+file: no Sync object is needed, the inventory is kept in the ConfigMap kilter-<name>, and what happens is printed.
+
+With --once it reads the repository once, waits until nothing moves any more, and exits: 0 when everything is as Git says,
+1 when manifests were rejected or objects failed, 2 when the repository or the cluster could not be read.`,
+		Example: `  kilter run -f sync.yaml --once
+  kilter run --watch-namespaces team-a,team-b --listen :8080`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.stdout = cmd.OutOrStdout()
+			return o.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "filename", "f", "", "file with one Sync document; without it the Sync objects of the cluster are followed")
+	flags.BoolVar(&o.once, "once", false, "read the repository once, wait for the outcome and exit (needs -f)")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own ServiceAccount)")
+	flags.StringVar(&o.context, "context", "", "context of the kubeconfig (default: its current one)")
+	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces whose Syncs are followed (default: all)")
+	flags.BoolVar(&o.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+	flags.StringVar(&o.dataDir, "data-dir", "", "directory for what is fetched; safe to delete at any time (default: a temporary one)")
+	flags.StringVar(&o.listen, "listen", "", "address that serves /metrics, /healthz and /readyz, such as :8080 (default: none)")
+	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
+	return cmd
+}
+
+func (o *runOptions) run(ctx context.Context) error {
+	var sync *v1alpha1.Sync
+	if o.file != "" {
+		document, err := os.ReadFile(o.file)
+		if err != nil {
+			return fmt.Errorf("cannot read the Sync: %w", err)
+		}
+		if sync, err = v1alpha1.Read(document); err != nil {
+			return fmt.Errorf("cannot read the Sync in %s: %w", o.file, err)
+		}
+	} else if o.once {
+		return errors.New("--once needs a Sync document: add -f sync.yaml")
+	}
+	log, err := o.logger()
+	if err != nil {
+		return err
+	}
+	cluster, err := o.connect()
+	if err != nil {
+		return err
+	}
+	if o.dataDir == "" {
+		if o.dataDir, err = os.MkdirTemp("", "kilter-"); err != nil {
+			return fmt.Errorf("cannot make a directory for what is fetched: %w", err)
+		}
+		defer os.RemoveAll(o.dataDir)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics := reconcile.NewMetrics(registry)
+	server, err := newServer(o.listen, registry)
+	if err != nil {
+		return err
+	}
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.serve(ctx) })
+	group.Go(func() error {
+		defer stop()
+		if sync != nil {
+			return o.runFile(ctx, sync, cluster, metrics, server, log)
+		}
+		return o.runObjects(ctx, cluster, metrics, server, log)
+	})
+	return group.Wait()
+}
+
+// runFile runs the loop of the one Sync that the file holds.
+func (o *runOptions) runFile(
+	ctx context.Context, sync *v1alpha1.Sync, cluster *reconcile.Cluster, metrics *reconcile.Metrics, server *server, log *slog.Logger,
+) error {
+	repository, err := o.open(sync, cluster)
+	if err != nil {
+		return err
+	}
+	defer repository.Close()
+	loop, err := reconcile.NewLoop(reconcile.Options{
+		Sync: sync, Cluster: cluster, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Publish: func(r *reconcile.Result) {
+			metrics.Observe(sync, r)
+			server.ready()
+		},
+		Log: log, Clock: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if !o.once {
+		loop.Run(ctx)
+		return nil
+	}
+	return verdict(loop.RunOnce(ctx))
+}
+
+// verdict turns the last Result of --once into the exit code. What it says was logged already.
+func verdict(r *reconcile.Result) error {
+	switch {
+	case r.Ready():
+		return nil
+	case r.FetchError != nil || r.ClusterError != nil:
+		return &exitError{code: exitUsage, err: errors.New(r.Message()), silent: true}
+	}
+	return &exitError{code: exitProblems, err: errors.New(r.Message()), silent: true}
+}
+
+// runObjects runs a loop for every Sync object.
+func (o *runOptions) runObjects(
+	ctx context.Context, cluster *reconcile.Cluster, metrics *reconcile.Metrics, server *server, log *slog.Logger,
+) error {
+	controller := reconcile.NewController(reconcile.ControllerOptions{
+		Cluster: cluster, Namespaces: o.watchNamespaces, Metrics: metrics, Log: log, Clock: time.Now,
+		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
+			repository, err := o.open(sync, cluster)
+			if err != nil {
+				return reconcile.Opened{}, err
+			}
+			return reconcile.Opened{Fetch: repository.Fetch, Close: repository.Close}, nil
+		},
+	})
+	go func() {
+		select {
+		case <-controller.Synced():
+			server.ready()
+		case <-ctx.Done():
+		}
+	}()
+	controller.Run(ctx)
+	return nil
+}
+
+func (o *runOptions) logger() (*slog.Logger, error) {
+	format := o.logFormat
+	if format == "" {
+		format = "json"
+		if o.file != "" {
+			format = "text"
+		}
+	}
+	switch format {
+	case "text":
+		return slog.New(newConsole(o.stdout)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(o.stdout, nil)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: must be text or json", o.logFormat)
+}
+
+// connect finds the cluster as kubectl does. It sends no request.
+func (o *runOptions) connect() (*reconcile.Cluster, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the cluster: %w; name a kubeconfig with --kubeconfig or KUBECONFIG", err)
+	}
+	config.UserAgent = "kilter/" + version
+	return reconcile.Connect(config)
+}
+
+// storeDir is where the repository of one Sync is kept.
+func (o *runOptions) storeDir(sync *v1alpha1.Sync) string {
+	return filepath.Join(o.dataDir, sync.Namespace, sync.Name)
+}

@@ -1,0 +1,132 @@
+package manifests
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The annotations that this package reads.
+const (
+	annotationDependsOn   = "config.kubernetes.io/depends-on"
+	annotationLocalConfig = "config.kubernetes.io/local-config"
+
+	dependsOnField = "metadata.annotations[" + annotationDependsOn + "]"
+)
+
+// dependencies reads the depends-on annotation.
+func (m *manifest) dependencies(node *yaml.Node, text string, report func(at *yaml.Node, field, reason, message string)) {
+	for reference := range strings.SplitSeq(text, ",") {
+		id, err := parseReference(strings.TrimSpace(reference))
+		if err != nil {
+			report(place(node, dependsOnField), dependsOnField, string(metav1.CauseTypeFieldValueInvalid), err.Error())
+			continue
+		}
+		m.object.DependsOn = append(m.object.DependsOn, id)
+	}
+	slices.SortFunc(m.object.DependsOn, ID.Compare)
+	m.object.DependsOn = slices.Compact(m.object.DependsOn)
+}
+
+// parseReference reads "group/namespaces/namespace/Kind/name" or, for cluster-scoped objects, "group/Kind/name". The core group is
+// empty: "/namespaces/default/ConfigMap/settings".
+func parseReference(text string) (ID, error) {
+	parts := strings.Split(text, "/")
+	switch {
+	case len(parts) == 5 && parts[1] == "namespaces" && parts[2] != "" && parts[3] != "" && parts[4] != "":
+		return ID{Group: parts[0], Namespace: parts[2], Kind: parts[3], Name: parts[4]}, nil
+	case len(parts) == 3 && parts[1] != "" && parts[2] != "":
+		return ID{Group: parts[0], Kind: parts[1], Name: parts[2]}, nil
+	case text == "":
+		return ID{}, errors.New("names nothing: write group/namespaces/namespace/Kind/name, and a comma only between two of them")
+	}
+	return ID{}, fmt.Errorf("%q is not of the form group/namespaces/namespace/Kind/name, or group/Kind/name for a cluster-scoped object "+
+		"(the core group is empty, so its references start with a slash)", text)
+}
+
+// reference is the opposite of parseReference.
+func reference(id ID) string {
+	if id.Namespace == "" {
+		return id.Group + "/" + id.Kind + "/" + id.Name
+	}
+	return id.Group + "/namespaces/" + id.Namespace + "/" + id.Kind + "/" + id.Name
+}
+
+// cycles finds dependency cycles: each is the IDs along it, starting and ending with its smallest. Objects come sorted.
+func cycles(objects []*Object) [][]ID {
+	c := cycleSearch{byID: make(map[ID]*Object, len(objects)), state: make(map[ID]visit, len(objects))}
+	for _, o := range objects {
+		if len(o.DependsOn) > 0 {
+			c.byID[o.ID] = o
+		}
+	}
+	for _, o := range objects {
+		c.from(o.ID)
+	}
+	return c.found
+}
+
+type visit int
+
+const (
+	unseen visit = iota
+	onPath       // the search is below it
+	done
+)
+
+type cycleSearch struct {
+	byID  map[ID]*Object
+	state map[ID]visit
+	path  []ID
+	found [][]ID
+}
+
+// from searches depth first: an edge back to the path closes a cycle.
+func (c *cycleSearch) from(id ID) {
+	object, ok := c.byID[id]
+	if !ok || c.state[id] == done {
+		return
+	}
+	if c.state[id] == onPath {
+		cycle := slices.Clone(c.path[slices.Index(c.path, id):])
+		smallest := slices.Index(cycle, slices.MinFunc(cycle, ID.Compare))
+		cycle = slices.Concat(cycle[smallest:], cycle[:smallest])
+		c.found = append(c.found, append(cycle, cycle[0]))
+		return
+	}
+	c.state[id] = onPath
+	c.path = append(c.path, id)
+	for _, next := range object.DependsOn {
+		c.from(next)
+	}
+	c.path = c.path[:len(c.path)-1]
+	c.state[id] = done
+}
+
+// cycleMessage shows a cycle's whole path.
+func cycleMessage(cycle []ID) string {
+	names := make([]string, len(cycle))
+	for i, id := range cycle {
+		names[i] = id.String()
+	}
+	return "dependencies go in a circle: " + strings.Join(names, " -> ") + ": remove one of them"
+}
+
+// missing explains a dependency that is not in the tree; inNamespaces lists where objects of its kind and name are.
+func missing(id ID, local bool, inNamespaces []string) string {
+	switch {
+	case local:
+		return fmt.Sprintf("%s is marked %s and never applied: remove the dependency or the mark", id, annotationLocalConfig)
+	case id.Namespace == "" && len(inNamespaces) > 0:
+		id.Namespace = inNamespaces[0]
+		return fmt.Sprintf("%s is namespaced: write %s", id.Kind, reference(id))
+	case len(inNamespaces) > 0:
+		return fmt.Sprintf("%s is not in this tree (there is one in namespace %s): correct the reference, or add the object",
+			id, strings.Join(inNamespaces, ", "))
+	}
+	return fmt.Sprintf("%s is not in this tree: add it, or correct or remove the reference", id)
+}

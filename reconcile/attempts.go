@@ -1,0 +1,102 @@
+package reconcile
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+)
+
+// attempt is what is remembered of an object whose apply or deletion failed: when to try again.
+type attempt struct {
+	hash    string // the manifest that failed; another one is tried at once
+	failure *Failure
+	count   int
+	next    time.Time // zero: not before another commit
+}
+
+// attempts remembers what failed, until it succeeds.
+type attempts struct {
+	mu sync.Mutex
+	by map[manifests.ID]attempt
+}
+
+// of returns what is remembered of an object.
+func (a *attempts) of(id manifests.ID) (attempt, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found, ok := a.by[id]
+	return found, ok
+}
+
+func (a *attempts) succeeded(id manifests.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.by, id)
+}
+
+// failed remembers a failure and reports whether the same request had failed before.
+func (a *attempts) failed(action diff.Action, failure *Failure, now time.Time) (again bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	previous, known := a.by[action.ID]
+	a.by[action.ID] = previous.after(action.Object, failure, now)
+	return known && a.by[action.ID].count > 1
+}
+
+// keep forgets objects that are no longer of interest.
+func (a *attempts) keep(wanted func(manifests.ID) bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.by, func(id manifests.ID, _ attempt) bool { return !wanted(id) })
+}
+
+// next returns when the earliest retry is due; zero when none is.
+func (a *attempts) next() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var first time.Time
+	for _, attempt := range a.by {
+		if !attempt.next.IsZero() && (first.IsZero() || attempt.next.Before(first)) {
+			first = attempt.next
+		}
+	}
+	return first
+}
+
+// after returns the state once the same request has failed again.
+func (a attempt) after(object *manifests.Object, failure *Failure, now time.Time) attempt {
+	hash := ""
+	if object != nil {
+		hash = object.Hash
+	}
+	if a.hash != hash {
+		a = attempt{hash: hash}
+	}
+	a.failure = failure
+	a.count++
+	switch failure.Class {
+	case Terminal:
+		a.next = time.Time{}
+	case Slow:
+		a.next = now.Add(backoff(time.Second, time.Minute, a.count))
+	case Transient, Conflict:
+		a.next = now.Add(backoff(200*time.Millisecond, 10*time.Second, a.count))
+	}
+	return a
+}
+
+// due reports whether the object may be tried now.
+func (a attempt) due(object *manifests.Object, now time.Time) bool {
+	if object != nil && object.Hash != a.hash {
+		return true
+	}
+	return !a.next.IsZero() && !now.Before(a.next)
+}
+
+// backoff doubles from first with every further failure, up to most.
+func backoff(first, most time.Duration, failures int) time.Duration {
+	return min(most, first<<min(failures-1, 20))
+}

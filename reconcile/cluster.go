@@ -1,0 +1,126 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// requestTimeout bounds every single request that is not a watch.
+const requestTimeout = 30 * time.Second
+
+// Cluster holds the clients of one API server under one identity. They share one connection.
+type Cluster struct {
+	host          string
+	config        *rest.Config
+	http          *http.Client
+	metadata      metadata.Interface
+	dynamic       dynamic.Interface
+	kubernetes    kubernetes.Interface
+	apiextensions apiextensions.Interface
+	mapper        *restmapper.DeferredDiscoveryRESTMapper
+}
+
+// Connect returns the clients for config. It sends no request. Client-side rate limits are off: the server's own priority and
+// fairness decides.
+func Connect(config *rest.Config) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the connection to %s: %w", config.Host, err)
+	}
+	protobuf := rest.CopyConfig(config)
+	protobuf.ContentType = "application/vnd.kubernetes.protobuf"
+	protobuf.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+
+	c := &Cluster{host: config.Host, config: config, http: client}
+	if c.metadata, err = metadata.NewForConfigAndClient(config, client); err != nil {
+		return nil, err
+	}
+	if c.dynamic, err = dynamic.NewForConfigAndClient(config, client); err != nil {
+		return nil, err
+	}
+	if c.kubernetes, err = kubernetes.NewForConfigAndClient(protobuf, client); err != nil {
+		return nil, err
+	}
+	if c.apiextensions, err = apiextensions.NewForConfigAndClient(protobuf, client); err != nil {
+		return nil, err
+	}
+	disco, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
+	return c, nil
+}
+
+// As returns the same API server's clients under the identity of a ServiceAccount, by impersonation.
+func (c *Cluster) As(namespace, serviceAccount string) (*Cluster, error) {
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + serviceAccount}
+	return Connect(config)
+}
+
+// resource is where objects of one kind are reached.
+type resource struct {
+	gvr        schema.GroupVersionResource
+	namespaced bool
+}
+
+// resolve finds the resource of a kind; when version is empty, the server's preferred one.
+func (c *Cluster) resolve(gk schema.GroupKind, version string) (resource, error) {
+	var versions []string
+	if version != "" {
+		versions = []string{version}
+	}
+	mapping, err := c.mapper.RESTMapping(gk, versions...)
+	if err != nil {
+		return resource{}, err
+	}
+	return resource{gvr: mapping.Resource, namespaced: mapping.Scope.Name() == "namespace"}, nil
+}
+
+// object returns the metadata client of one resource in one namespace; an empty namespace means the cluster scope.
+func (c *Cluster) object(r resource, namespace string) metadata.ResourceInterface {
+	if !r.namespaced {
+		return c.metadata.Resource(r.gvr)
+	}
+	return c.metadata.Resource(r.gvr).Namespace(namespace)
+}
+
+// patch sends body by forced server-side apply and returns the metadata of what the server stored.
+// It runs to its end even when ctx is cancelled, within requestTimeout: an apply that is cut off has an unknown outcome.
+func (c *Cluster) patch(ctx context.Context, r resource, namespace, name string, body []byte, subresources ...string) (
+	*metav1.PartialObjectMetadata, error,
+) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	force := true
+	options := metav1.PatchOptions{FieldManager: inventory.FieldManager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
+	return c.object(r, namespace).Patch(ctx, name, types.ApplyPatchType, body, options, subresources...)
+}
+
+// Secret returns the data of one Secret, as it is now.
+func (c *Cluster) Secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+	secret, err := c.kubernetes.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read Secret %s/%s: %w", namespace, name, newFailure(err, c.host))
+	}
+	return secret.Data, nil
+}

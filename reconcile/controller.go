@@ -1,0 +1,227 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/tools/cache"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/source"
+)
+
+// Opened is a repository that a controller looks into: what Options.Fetch needs, and what ends it.
+type Opened struct {
+	Fetch func(context.Context) (source.Snapshot, error)
+	Close func() error
+}
+
+// ControllerOptions configure Controller.
+type ControllerOptions struct {
+	Cluster *Cluster
+	// Namespaces are those whose Syncs are followed; empty means all.
+	Namespaces []string
+	// Open opens the repository of a Sync. Its error becomes the Sync's status.
+	Open    func(*v1alpha1.Sync) (Opened, error)
+	Metrics *Metrics
+	Log     *slog.Logger
+	Clock   func() time.Time
+}
+
+// Controller follows the Sync objects of a cluster and runs one loop for each. A changed spec ends the loop and starts another; a
+// deleted Sync ends it and leaves its workloads as they are.
+type Controller struct {
+	ControllerOptions
+	events chan types.NamespacedName
+	synced chan struct{}
+}
+
+// NewController returns a controller that does nothing before Run.
+func NewController(o ControllerOptions) *Controller {
+	return &Controller{ControllerOptions: o, events: make(chan types.NamespacedName), synced: make(chan struct{})}
+}
+
+// Synced is closed once every Sync that exists has been seen.
+func (c *Controller) Synced() <-chan struct{} { return c.synced }
+
+// running is the loop of one Sync.
+type running struct {
+	sync   *v1alpha1.Sync
+	loop   *Loop
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// Run follows Syncs until ctx is done and every loop has ended.
+func (c *Controller) Run(ctx context.Context) {
+	namespaces := c.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	var informing sync.WaitGroup
+	stores := map[string]cache.Store{}
+	var informers []cache.SharedIndexInformer
+	for _, namespace := range namespaces {
+		informer := dynamicinformer.NewFilteredDynamicInformer(c.Cluster.dynamic,
+			v1alpha1.GroupVersion.WithResource(v1alpha1.SyncResource), namespace, 0, cache.Indexers{}, nil).Informer()
+		c.follow(ctx, informer, namespace)
+		stores[namespace] = informer.GetStore()
+		informers = append(informers, informer)
+		informing.Go(func() { informer.RunWithContext(ctx) })
+	}
+	informing.Go(func() {
+		for _, informer := range informers {
+			if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+				return
+			}
+		}
+		close(c.synced)
+	})
+
+	loops := map[types.NamespacedName]*running{}
+	for {
+		select {
+		case <-ctx.Done():
+			for _, name := range slices.Collect(maps.Keys(loops)) {
+				c.end(loops, name)
+			}
+			informing.Wait()
+			return
+		case name := <-c.events:
+			store := stores[name.Namespace]
+			if store == nil {
+				store = stores[metav1.NamespaceAll]
+			}
+			c.handle(ctx, loops, store, name)
+		}
+	}
+}
+
+// follow sends the name of each Sync that appears, changes or goes to events.
+func (c *Controller) follow(ctx context.Context, informer cache.SharedIndexInformer, namespace string) {
+	// The error is kept for the log: an informer goes on trying by itself. Setting it fails only once the informer runs.
+	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+		c.Log.Error("cannot watch Syncs", "namespace", namespace, "why", newFailure(err, c.Cluster.host).Text)
+	})
+	send := func(object any) {
+		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+			object = gone.Obj
+		}
+		if m, ok := object.(metav1.Object); ok {
+			select {
+			case c.events <- types.NamespacedName{Namespace: m.GetNamespace(), Name: m.GetName()}:
+			case <-ctx.Done():
+			}
+		}
+	}
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: send, DeleteFunc: send, UpdateFunc: func(_, object any) { send(object) },
+	})
+}
+
+// handle brings the loops in line with one Sync as it is now.
+func (c *Controller) handle(ctx context.Context, loops map[types.NamespacedName]*running, store cache.Store, name types.NamespacedName) {
+	object, exists, _ := store.GetByKey(name.String())
+	current := loops[name]
+	if !exists {
+		c.end(loops, name)
+		c.Metrics.Forget(name.Namespace, name.Name)
+		return
+	}
+	wanted, err := readSync(object)
+	if err != nil {
+		c.Log.Error("cannot read a Sync", "object", name, "why", err.Error())
+		return
+	}
+	if current != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation &&
+		current.sync.Annotations[v1alpha1.AllowPruneAnnotation] == wanted.Annotations[v1alpha1.AllowPruneAnnotation] {
+		if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != current.sync.Annotations[v1alpha1.RequestedAtAnnotation] {
+			current.sync = wanted
+			current.loop.Request(request)
+		}
+		return
+	}
+	c.end(loops, name)
+	loops[name] = c.start(ctx, wanted)
+}
+
+func readSync(object any) (*v1alpha1.Sync, error) {
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("the cache holds a %T", object)
+	}
+	var wanted v1alpha1.Sync
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &wanted); err != nil {
+		return nil, err
+	}
+	wanted.Spec.Default()
+	return &wanted, nil
+}
+
+// start runs the loop of one Sync.
+func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{sync: wanted, cancel: cancel, ended: make(chan struct{})}
+	log := c.Log.With("sync", wanted.Namespace+"/"+wanted.Name)
+	status := wanted.Status
+	publish := func(result *Result) {
+		c.Metrics.Observe(wanted, result)
+		next := result.Status(status)
+		if equality.Semantic.DeepEqual(next, status) {
+			return
+		}
+		if err := writeStatus(ctx, c.Cluster, wanted, next); err != nil {
+			log.Error("status", "why", err.Error())
+			return
+		}
+		status = next
+	}
+	opened, err := c.Open(wanted)
+	if err != nil {
+		opened = Opened{
+			Fetch: func(context.Context) (source.Snapshot, error) { return source.Snapshot{}, err },
+			Close: func() error { return nil },
+		}
+	}
+	r.loop, err = NewLoop(Options{
+		Sync: wanted, Object: true, Cluster: c.Cluster, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Publish: publish, Log: log, Clock: c.Clock,
+	})
+	if err != nil {
+		log.Error("cannot start", "why", err.Error())
+		close(r.ended)
+		return r
+	}
+	if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != wanted.Status.LastHandledReconcileAt {
+		r.loop.Request(request)
+	}
+	go func() {
+		defer close(r.ended)
+		r.loop.Run(ctx)
+		if err := opened.Close(); err != nil {
+			log.Error("cannot remove the repository's store", "why", err.Error())
+		}
+	}()
+	return r
+}
+
+// end stops the loop of a Sync and waits for it.
+func (c *Controller) end(loops map[types.NamespacedName]*running, name types.NamespacedName) {
+	if r := loops[name]; r != nil {
+		r.cancel()
+		<-r.ended
+		delete(loops, name)
+	}
+}

@@ -1,0 +1,193 @@
+package diff
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// Input is all that a decision depends on.
+type Input struct {
+	// Desired is what one commit asks for, each ID once.
+	Desired []*manifests.Object
+	// Live holds every object of the set that the cluster has, and those with a desired ID as far as they were seen.
+	Live map[manifests.ID]Live
+	// Expected is the value of Live.Fields that proves that nobody changed anything. No entry: it is not known.
+	Expected map[manifests.ID]string
+	// ReportDrift leaves drift alone and tells of it.
+	ReportDrift bool
+	// Prune says what may be deleted.
+	Prune Prune
+}
+
+// Prune bounds what a plan may delete.
+type Prune struct {
+	// Enabled is false when objects that left Git stay in the cluster.
+	Enabled bool
+	// Withheld says why this tree cannot justify a deletion; empty when it was read whole.
+	Withheld string
+	// Limit returns how many of total objects may be deleted; nil means all of them, even the last.
+	Limit func(total int) int
+}
+
+// Compute decides what has to be done with every object that is desired or live.
+func Compute(in Input) Plan {
+	var plan Plan
+	desired := make(map[manifests.ID]*manifests.Object, len(in.Desired))
+	for _, object := range in.Desired {
+		desired[object.ID] = object
+		plan.Actions = append(plan.Actions, in.want(object))
+	}
+
+	var leaving []Live
+	for id, live := range in.Live {
+		if desired[id] == nil && live.Member {
+			leaving = append(leaving, live)
+		}
+	}
+	plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Desired))
+	for _, live := range leaving {
+		plan.Actions = append(plan.Actions, in.Prune.leave(live, plan.PruneBlocked))
+	}
+
+	slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
+	order(plan.Actions)
+	return plan
+}
+
+// want decides on an object that Git wants.
+func (in Input) want(object *manifests.Object) Action {
+	action := Action{ID: object.ID, Object: object}
+	live, exists := in.Live[object.ID]
+	if !exists {
+		action.Op, action.Reason = Create, "not in the cluster"
+		return action
+	}
+	action.Live = &live
+	expected, known := in.Expected[object.ID]
+	switch {
+	case live.Health.Word == health.Terminating:
+		// Applying now would change an object that is going away; its successor is created once it is gone.
+		action.Op, action.Reason = Wait, "is being deleted; it is created again when it is gone"
+	case live.Applied != object.Hash:
+		action.Op, action.Reason = Update, "changed in Git"
+		if live.Applied == "" {
+			action.Reason = "not yet applied by Kilter"
+		}
+	case !known:
+		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.
+		action.Op, action.Reason = Update, "applied once more to learn which fields are ours"
+	case live.Fields != expected && in.ReportDrift:
+		action.Op, action.Reason = Drift, "changed by somebody else in the cluster"
+	case live.Fields != expected:
+		action.Op, action.Reason = Update, "changed by somebody else in the cluster"
+	default:
+		action.Op = None
+	}
+	return action
+}
+
+// leave decides on an object of the set that Git no longer wants.
+func (p Prune) leave(live Live, blocked string) Action {
+	action := Action{Op: Keep, ID: live.ID, Live: &live}
+	switch {
+	case live.Kept != "":
+		action.Reason = "left Git; kept by its annotation " + live.Kept
+	case live.Health.Word == health.Terminating:
+		action.Op, action.Reason = Wait, "left Git; it is being deleted"
+	case !p.Enabled:
+		action.Reason = "left Git; kept since the Sync has prune: false"
+	case blocked != "":
+		action.Reason = "left Git; prune is blocked"
+	default:
+		action.Op, action.Reason = Delete, "left Git"
+	}
+	return action
+}
+
+// blocked returns why nothing may be deleted, or "". The limit is a share of everything that is there once the plan is applied.
+func (p Prune) blocked(leaving []Live, desired int) string {
+	total := desired + len(leaving)
+	deletions := 0
+	for _, live := range leaving {
+		if live.Kept == "" && live.Health.Word != health.Terminating {
+			deletions++
+		}
+	}
+	switch {
+	case deletions == 0 || !p.Enabled:
+		return ""
+	case p.Withheld != "":
+		return p.Withheld
+	case p.Limit == nil:
+		return ""
+	case desired == 0:
+		return fmt.Sprintf("the commit deletes everything, %s", count(deletions, "object"))
+	}
+	if limit := p.Limit(total); deletions > limit {
+		return fmt.Sprintf("the commit deletes %d of %s; spec.maxPrune allows %d", deletions, count(total, "object"), limit)
+	}
+	return ""
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// order fills in After. An object comes after its Namespace, after the CRD that defines its kind, and after what its depends-on
+// annotation names. A deletion comes after the deletion of what stands in a Namespace or is of a kind that goes away with it.
+func order(actions []Action) {
+	at := make(map[manifests.ID]int, len(actions))
+	definedBy := map[string]manifests.ID{} // "group/Kind" -> its CustomResourceDefinition
+	for i, a := range actions {
+		at[a.ID] = i
+		if a.Object != nil && a.Object.Defines != nil {
+			definedBy[a.Object.Defines.String()] = a.ID
+		}
+	}
+	for i := range actions {
+		after := map[manifests.ID]bool{}
+		add := func(id manifests.ID) {
+			if _, ok := at[id]; ok && id != actions[i].ID {
+				after[id] = true
+			}
+		}
+		a := &actions[i]
+		if a.Object == nil {
+			continue
+		}
+		if a.ID.Namespace != "" {
+			add(manifests.ID{Kind: "Namespace", Name: a.ID.Namespace})
+		}
+		if crd, ok := definedBy[a.ID.GroupKind().String()]; ok {
+			add(crd)
+		}
+		for _, dependency := range a.Object.DependsOn {
+			add(dependency)
+		}
+		a.After = slices.SortedFunc(maps.Keys(after), manifests.ID.Compare)
+	}
+	for i := range actions {
+		if actions[i].Object != nil {
+			continue
+		}
+		// What is deleted: first what stands in a namespace, then Namespaces and CRDs, which take everything in them along.
+		for j := range actions {
+			if actions[j].Op == Delete && actions[i].Op == Delete && holds(actions[i].ID) && !holds(actions[j].ID) {
+				actions[i].After = append(actions[i].After, actions[j].ID)
+			}
+		}
+	}
+}
+
+// holds reports whether other objects live and die with an object of this kind.
+func holds(id manifests.ID) bool {
+	return id.Group == "" && id.Kind == "Namespace" ||
+		id.Group == "apiextensions.k8s.io" && id.Kind == "CustomResourceDefinition"
+}

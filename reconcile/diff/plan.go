@@ -1,0 +1,99 @@
+// Package diff decides what has to be done: Compute compares what Git wants with what the cluster holds and returns a Plan. It is pure:
+// no clock, no client, no log, and the same inputs give the same Plan, down to its text.
+//
+// Compute decides; package reconcile acts. The order of acting is part of the plan: every action names what it has to come after.
+package diff
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// Live is what the cluster holds under one ID, reduced to the facts that decide.
+type Live struct {
+	ID              manifests.ID
+	UID             types.UID
+	ResourceVersion string
+	Member          bool   // ours by inventory.Member; anything else is never deleted
+	Applied         string // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
+	Fields          string // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
+	Kept            string // the annotation that forbids pruning, or ""
+	Health          health.Health
+}
+
+// Op is what an action does.
+type Op string
+
+// The operations. None, Keep and Drift need no request.
+const (
+	Create Op = "create"
+	Update Op = "update"
+	Delete Op = "delete"
+	None   Op = "none"  // as it should be
+	Keep   Op = "keep"  // left Git, and stays for the reason given
+	Drift  Op = "drift" // differs from Git, and is only reported, as the Sync asks
+	Wait   Op = "wait"  // cannot be acted on before something else has happened in the cluster
+)
+
+// Action is the decision on one object.
+type Action struct {
+	Op     Op
+	ID     manifests.ID
+	Object *manifests.Object // what Git wants; nil when the object left Git
+	Live   *Live             // what the cluster holds; nil when it holds nothing
+	Reason string            // why, in words
+	After  []manifests.ID    // what has to be done before: sorted; only IDs of this plan
+}
+
+// Writes reports whether the action sends a request that changes the cluster.
+func (a Action) Writes() bool { return a.Op == Create || a.Op == Update || a.Op == Delete }
+
+// String renders the action as one line of a plan.
+func (a Action) String() string {
+	text := fmt.Sprintf("%-7s %s", a.Op, a.ID)
+	if a.Object != nil {
+		text += "  " + a.Object.Origin.String()
+	}
+	if a.Reason != "" {
+		text += "  (" + a.Reason + ")"
+	}
+	return text
+}
+
+// Plan is the decision on every object, sorted by ID.
+type Plan struct {
+	Actions []Action
+	// PruneBlocked says, in words, why objects that left Git are not deleted; empty when nothing is held back.
+	PruneBlocked string
+}
+
+// Changes returns the actions that write.
+func (p Plan) Changes() []Action {
+	var changes []Action
+	for _, a := range p.Actions {
+		if a.Writes() {
+			changes = append(changes, a)
+		}
+	}
+	return changes
+}
+
+// String renders the actions that are not None, a line each, and why pruning is blocked.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, a := range p.Actions {
+		if a.Op != None {
+			b.WriteString(a.String())
+			b.WriteByte('\n')
+		}
+	}
+	if p.PruneBlocked != "" {
+		fmt.Fprintf(&b, "prune blocked: %s\n", p.PruneBlocked)
+	}
+	return b.String()
+}

@@ -1,0 +1,171 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Class says what a failed request asks for. The set is closed: status, metrics and retries go by it.
+type Class string
+
+// The classes.
+const (
+	Terminal  Class = "Terminal"  // the manifest is wrong: only another commit helps
+	Transient Class = "Transient" // the server or the way to it is in trouble: try again soon
+	Slow      Class = "Slow"      // somebody has to act first (quota, RBAC, terminating namespace): try again at leisure
+	Conflict  Class = "Conflict"  // somebody else changed the object in between: look again, then decide again
+)
+
+// Failure is a request that the API server refused, in words without any value of the object. Values could be secret.
+type Failure struct {
+	Class  Class
+	Reason string // the server's reason, such as "Invalid" or "Forbidden"
+	Causes []FieldCause
+	Text   string // what is wrong and the way out
+}
+
+// FieldCause is one field that the server refused.
+type FieldCause struct {
+	Field  string // the server's field path
+	Reason string // the server's cause type
+	Text   string
+}
+
+// Error returns the text.
+func (f *Failure) Error() string { return f.Text }
+
+// newFailure reads the server's answer. host is named when the server could not be reached.
+func newFailure(err error, host string) *Failure {
+	if failure := (*Failure)(nil); errors.As(err, &failure) {
+		return failure
+	}
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) {
+		return connectionFailure(err, host)
+	}
+	s := status.Status()
+	f := &Failure{Class: classify(s), Reason: string(s.Reason), Causes: causes(s)}
+	if f.Reason == "" {
+		f.Reason = "Unknown"
+	}
+	switch {
+	case len(f.Causes) > 0:
+		texts := make([]string, len(f.Causes))
+		for i, c := range f.Causes {
+			texts[i] = strings.TrimPrefix(c.Field+": "+c.Text, ": ")
+		}
+		f.Text = "the server refuses it: " + strings.Join(texts, "; ")
+	case s.Code == http.StatusInternalServerError && s.Reason == "":
+		f.Text = "the server cannot merge it: " + mergeError(s.Message)
+	case s.Reason == metav1.StatusReasonInvalid || s.Reason == metav1.StatusReasonBadRequest:
+		f.Text = "the server refuses it as " + f.Reason
+	case s.Reason == metav1.StatusReasonNotFound && s.Details != nil && s.Details.Kind == "namespaces":
+		f.Text = fmt.Sprintf("namespace %s does not exist: create it, or add its manifest to the repository", s.Details.Name)
+	default:
+		f.Text = oneLine(s.Message)
+	}
+	return f
+}
+
+func connectionFailure(err error, host string) *Failure {
+	f := &Failure{Class: Transient, Reason: "Unreachable"}
+	switch {
+	case meta.IsNoMatchError(err):
+		f.Class, f.Reason, f.Text = Slow, "UnknownKind", oneLine(err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		f.Reason = "Timeout"
+		f.Text = fmt.Sprintf("the API server at %s did not answer in %s", host, requestTimeout)
+	default:
+		f.Text = fmt.Sprintf("cannot reach the API server at %s: %s", host, oneLine(innermost(err).Error()))
+	}
+	return f
+}
+
+func innermost(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
+}
+
+// classify sorts the server's answers. A 500 without a reason is how server-side apply reports a manifest that it cannot merge
+// (k8s.io/apiserver/pkg/endpoints/handlers/fieldmanager); a 500 with a reason is trouble in the server or a webhook.
+func classify(s metav1.Status) Class {
+	switch {
+	case s.Code == http.StatusInternalServerError && s.Reason == "":
+		return Terminal
+	case s.Code >= http.StatusInternalServerError, s.Code == http.StatusTooManyRequests:
+		return Transient
+	case s.Code == http.StatusConflict:
+		return Conflict
+	case s.Code == http.StatusForbidden, s.Code == http.StatusUnauthorized, s.Code == http.StatusNotFound:
+		return Slow
+	}
+	return Terminal
+}
+
+// causes returns the server's causes, without the values that their messages quote.
+func causes(s metav1.Status) []FieldCause {
+	if s.Details == nil || s.Reason != metav1.StatusReasonInvalid {
+		return nil
+	}
+	found := make([]FieldCause, 0, len(s.Details.Causes))
+	for _, c := range s.Details.Causes {
+		found = append(found, FieldCause{Field: c.Field, Reason: string(c.Type), Text: withoutValue(c.Type, c.Message)})
+	}
+	return found
+}
+
+// withoutValue takes the value out of "Invalid value: <value>: <detail>", as field.Error writes it. Where the end of the value cannot
+// be told for certain, the detail goes with it.
+func withoutValue(cause metav1.CauseType, message string) string {
+	kind := field.ErrorType(cause).String()
+	rest, ok := strings.CutPrefix(message, kind)
+	if !ok {
+		return kind
+	}
+	if strings.HasSuffix(rest, "field is immutable") {
+		return "field is immutable"
+	}
+	rest = strings.TrimPrefix(rest, ": ")
+	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+		return strings.TrimSuffix(kind+strings.TrimPrefix(rest, quoted), ": ")
+	}
+	value, detail, _ := strings.Cut(rest, ": ")
+	if _, err := strconv.ParseFloat(value, 64); err == nil || value == "null" || value == "true" || value == "false" {
+		return strings.TrimSuffix(kind+": "+value+": "+detail, ": ")
+	}
+	return kind
+}
+
+// mergeError keeps of a merge error what holds no value: the fields in question.
+func mergeError(message string) string {
+	if i := strings.LastIndex(message, "duplicate entries for key "); i >= 0 {
+		return "a list has " + oneLine(message[i:])
+	}
+	return "a field has another type than its schema says; see `kubectl explain`"
+}
+
+// oneLine bounds a text of others and removes what could disturb a terminal.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, text)
+	const most = 500
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return strings.TrimSpace(text)
+}

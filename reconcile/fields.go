@@ -1,0 +1,123 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/client-go/applyconfigurations"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// body returns the request that applies an object: the manifest, the set's label, and the hash of the manifest.
+func body(object *manifests.Object, setID string) ([]byte, error) {
+	content, err := marked(object, setID)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(content.Object)
+}
+
+func marked(object *manifests.Object, setID string) (*unstructured.Unstructured, error) {
+	var content unstructured.Unstructured
+	if err := json.Unmarshal(object.JSON, &content.Object); err != nil {
+		return nil, fmt.Errorf("cannot read %s again: %w", object.ID, err)
+	}
+	if err := unstructured.SetNestedField(content.Object, setID, "metadata", "labels", inventory.PartOfLabel); err != nil {
+		return nil, err
+	}
+	if err := unstructured.SetNestedField(content.Object, object.Hash, "metadata", "annotations", v1alpha1.AppliedAnnotation); err != nil {
+		return nil, err
+	}
+	return &content, nil
+}
+
+// identityFields are those that the server leaves out of every field set; see stripMeta in
+// k8s.io/apimachinery/pkg/util/managedfields/internal.
+var identityFields = fieldpath.NewSet(
+	fieldpath.MakePathOrDie("apiVersion"),
+	fieldpath.MakePathOrDie("kind"),
+	fieldpath.MakePathOrDie("metadata"),
+	fieldpath.MakePathOrDie("metadata", "name"),
+	fieldpath.MakePathOrDie("metadata", "namespace"),
+)
+
+// fieldSets computes offline the field set that the server would keep for an apply. Kinds that are not built in have no
+// compiled schema, and the server's answer has to be asked for instead.
+type fieldSets struct{ converter managedfields.TypeConverter }
+
+// newFieldSets loads the schemas of all built-in kinds: some megabytes, so it is kept no longer than needed.
+func newFieldSets() fieldSets {
+	return fieldSets{converter: applyconfigurations.NewTypeConverter(scheme.Scheme)}
+}
+
+// expected returns the hash of the field set that an undisturbed object has, as fieldsHash gives it, and whether that is known.
+func (f fieldSets) expected(object *manifests.Object, setID string) (string, bool) {
+	if !scheme.Scheme.Recognizes(object.GroupVersionKind()) {
+		return "", false
+	}
+	content, err := marked(object, setID)
+	if err != nil {
+		return "", false
+	}
+	typed, err := f.converter.ObjectToTyped(content)
+	if err != nil {
+		return "", false
+	}
+	set, err := typed.ToFieldSet()
+	if err != nil {
+		return "", false
+	}
+	fields, err := set.Difference(identityFields).ToJSON()
+	if err != nil {
+		return "", false
+	}
+	return fieldsHash(metav1.NewFieldsV1(string(fields)).GetRawBytes()), true
+}
+
+// expectations remember the field set that each applied object has while nobody disturbs it.
+type expectations struct {
+	mu sync.Mutex
+	by map[manifests.ID]string
+}
+
+// set takes what the server answered to an apply.
+func (e *expectations) set(id manifests.ID, fields string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.by[id] = fields
+}
+
+// of returns what is expected of the objects of a set. What another process applied is computed from the manifest, so that a
+// restart needs no request to see that nothing has changed.
+func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, setID string) map[manifests.ID]string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var compiled *fieldSets
+	all := make(map[manifests.ID]string, len(set.Objects))
+	for _, object := range set.Objects {
+		fields, known := e.by[object.ID]
+		if found, exists := live[object.ID]; !known && exists && found.Applied == object.Hash {
+			if compiled == nil {
+				sets := newFieldSets()
+				compiled = &sets
+			}
+			fields, known = compiled.expected(object, setID)
+		}
+		if known {
+			all[object.ID] = fields
+		}
+	}
+	e.by = maps.Clone(all)
+	return all
+}

@@ -1,0 +1,192 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/source"
+)
+
+// Options configure the loop of one Sync.
+type Options struct {
+	// Sync is defaulted and valid. The loop never changes it.
+	Sync *v1alpha1.Sync
+	// Object is true when Sync is an object in the cluster, which then holds the inventory; otherwise a ConfigMap does.
+	Object bool
+	// Cluster speaks to the API server as Kilter itself.
+	Cluster *Cluster
+	// Fetch lists the repository's refs and returns the selected commit; the same one when nothing moved.
+	Fetch func(context.Context) (source.Snapshot, error)
+	// Loader is kept from loop to loop of the same Sync, for what it remembers of files.
+	Loader *manifests.Loader
+	// Publish is called after every pass, from the loop's own goroutine. The loop keeps no reference to the Result.
+	Publish func(*Result)
+	Log     *slog.Logger
+	Clock   func() time.Time
+}
+
+// Loop keeps one Sync in sync. All its state belongs to the goroutine that called Run; what it learnt is lost with it and learnt
+// again from the cluster.
+type Loop struct {
+	sync     *v1alpha1.Sync
+	cluster  *Cluster
+	fetchNow func(context.Context) (source.Snapshot, error)
+	loader   *manifests.Loader
+	publish  func(*Result)
+	log      *slog.Logger
+	clock    func() time.Time
+	requests chan string
+	once     bool // the repository is looked at once
+
+	// What the repository says.
+	fetchDue   bool
+	fetchFails int
+	nextFetch  time.Time
+	fetchError error
+	snapshot   source.Snapshot // the newest commit
+	loaded     source.Commit   // the commit that rejected, warnings and, when it was accepted, set come from
+	nextKinds  time.Time       // when kinds that the cluster did not know are looked for again
+	rejected   []manifests.Problem
+	warnings   []manifests.Problem
+	set        *manifests.Set // the newest commit that was accepted; nil before the first
+	revision   string         // of set
+	applied    string         // the newest revision of which every object was applied
+
+	// What the cluster says.
+	parent     *parentStore
+	observer   *observer
+	places     map[place]resource
+	unresolved []schema.GroupKind // kinds that are wanted, or listed by the inventory, and that the cluster does not serve
+	placesDue  bool
+	inherited  bool // the places that an earlier process may have filled were looked at
+	expected   expectations
+	attempts   attempts
+	waiting    waiting
+
+	// What was told last.
+	requested string
+	told      told
+}
+
+// NewLoop returns a loop that has not begun. The Sync's own identity, if it names one, is taken on here.
+func NewLoop(o Options) (*Loop, error) {
+	l := &Loop{
+		sync: o.Sync, cluster: o.Cluster, fetchNow: o.Fetch, loader: o.Loader, publish: o.Publish, log: o.Log, clock: o.Clock,
+		requests: make(chan string, 1), fetchDue: true,
+		expected: expectations{by: map[manifests.ID]string{}},
+		attempts: attempts{by: map[manifests.ID]attempt{}},
+		waiting:  waiting{},
+	}
+	l.parent = &parentStore{cluster: o.Cluster}
+	if o.Object {
+		l.parent.Parent, l.parent.target = syncParent(o.Sync.Namespace, o.Sync.Name)
+	} else {
+		l.parent.Parent, l.parent.target = fileParent(o.Sync.Namespace, o.Sync.Name)
+	}
+	if account := o.Sync.Spec.ServiceAccountName; account != "" {
+		var err error
+		if l.cluster, err = o.Cluster.As(o.Sync.Namespace, account); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// Request asks for a look at the repository now. The value is answered in Result.Requested; a newer request replaces one that still waits.
+func (l *Loop) Request(value string) {
+	select {
+	case <-l.requests:
+	default:
+	}
+	l.requests <- value
+}
+
+// Run makes passes until ctx is done: one at each interval, and one whenever something that matters changes in the cluster.
+// It ends within the time of one request once ctx is done, and returns the last Result.
+func (l *Loop) Run(ctx context.Context) *Result { return l.run(ctx, func(*Result) bool { return false }) }
+
+// RunOnce looks at the repository once and makes passes until nothing will change any more by itself.
+func (l *Loop) RunOnce(ctx context.Context) *Result {
+	l.once = true
+	return l.run(ctx, (*Result).Settled)
+}
+
+func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
+	watching, stop := context.WithCancel(ctx)
+	l.observer = newObserver(watching, l.cluster, l.parent.ID())
+	defer l.observer.wait()
+	defer stop()
+	for {
+		result := l.pass(ctx)
+		if ctx.Err() != nil || done(result) {
+			return result
+		}
+		timer := time.NewTimer(l.nextPass().Sub(l.clock()))
+		select {
+		case <-ctx.Done():
+		case <-l.observer.changed:
+		case value := <-l.requests:
+			l.requested, l.fetchDue, l.nextKinds = value, true, time.Time{}
+			l.attempts.keep(func(manifests.ID) bool { return false })
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return result
+		}
+		l.fetchDue = l.fetchDue || !l.once && !l.clock().Before(l.nextFetch)
+	}
+}
+
+// nextPass returns when something is due that no event announces: a look at the repository, a second attempt, the end of patience.
+func (l *Loop) nextPass() time.Time {
+	next := l.nextFetch
+	for _, due := range []time.Time{l.attempts.next(), l.waiting.next(l.sync.Spec.Timeout.Duration, l.clock())} {
+		if !due.IsZero() && due.Before(next) {
+			next = due
+		}
+	}
+	return next
+}
+
+// scheduleFetch sets the next look at the repository: after the interval, or later when looks have failed again and again. A little
+// randomness keeps many Syncs from asking at the same moment.
+func (l *Loop) scheduleFetch() {
+	wait := l.sync.Spec.Interval.Duration
+	if l.once {
+		wait = l.sync.Spec.Timeout.Duration
+	}
+	if l.fetchError == nil {
+		l.fetchFails = 0
+	} else {
+		l.fetchFails++
+		wait = max(wait, backoff(wait, 5*time.Minute, l.fetchFails))
+		wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
+	}
+	l.nextFetch = l.clock().Add(wait)
+}
+
+// kindsDue reports whether it is time to ask the cluster again for kinds that it did not know.
+func (l *Loop) kindsDue() bool {
+	if l.clock().Before(l.nextKinds) {
+		return false
+	}
+	for _, p := range l.rejected {
+		if p.Reason == manifests.ReasonUnknown {
+			l.nextKinds = l.clock().Add(10 * time.Second)
+			l.cluster.mapper.Reset()
+			return true
+		}
+	}
+	return false
+}
+
+// defaultNamespace is where manifests that name no namespace go.
+func (l *Loop) defaultNamespace() string { return cmp.Or(l.sync.Spec.TargetNamespace, l.sync.Namespace) }

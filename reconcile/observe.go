@@ -1,0 +1,375 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// place is where a watch looks: one kind in one namespace, or in the cluster scope.
+type place struct {
+	kind      schema.GroupKind
+	namespace string
+}
+
+func (p place) String() string {
+	if p.namespace == "" {
+		return p.kind.String()
+	}
+	return p.kind.String() + " in namespace " + p.namespace
+}
+
+// observer watches the members of one set and keeps what decides about each of them: a few hundred bytes, never the object.
+//
+// Each watched place has one watch, by the set's label. Kinds whose health can be read from metadata alone are watched as metadata.
+// Applied objects are recorded from the server's answer, so a pass that follows at once already sees them; an event that is
+// older than what is known is dropped.
+type observer struct {
+	ctx      context.Context // ends every watch; the observer's own lifetime, not a request's
+	cluster  *Cluster
+	setID    string
+	watches  map[place]*placeWatch
+	running  sync.WaitGroup
+	changed  chan struct{} // holds one token when something that decides has changed since it was last taken
+	progress chan struct{} // holds one token when a watch has synced or failed
+}
+
+func newObserver(ctx context.Context, cluster *Cluster, setID string) *observer {
+	return &observer{
+		ctx: ctx, cluster: cluster, setID: setID, watches: map[place]*placeWatch{},
+		changed: make(chan struct{}, 1), progress: make(chan struct{}, 1),
+	}
+}
+
+// signal leaves a token in a channel of capacity one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// watch makes the watched places exactly those given and returns when each has been listed once or has failed. A failed watch goes
+// on trying, and signals changed when it succeeds; until then unseen names its error.
+func (o *observer) watch(ctx context.Context, places map[place]resource) error {
+	for p, w := range o.watches {
+		if _, wanted := places[p]; !wanted {
+			w.cancel()
+			delete(o.watches, p)
+		}
+	}
+	for p, r := range places {
+		if o.watches[p] == nil {
+			o.watches[p] = o.start(p, r)
+		}
+	}
+	for _, w := range o.watches {
+		for !w.settled() {
+			select {
+			case <-o.progress:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// wait returns when every watch has ended; the observer's context has to be done.
+func (o *observer) wait() { o.running.Wait() }
+
+// live returns everything observed.
+func (o *observer) live() map[manifests.ID]diff.Live {
+	all := map[manifests.ID]diff.Live{}
+	for _, w := range o.watches {
+		w.mu.Lock()
+		for id, live := range w.live {
+			all[id] = live
+		}
+		w.mu.Unlock()
+	}
+	return all
+}
+
+// unseen returns a place that could not be listed yet and the error, or a nil error when every place was.
+func (o *observer) unseen() (place, error) {
+	var first place
+	var failure error
+	for p, w := range o.watches {
+		w.mu.Lock()
+		if !w.synced && (failure == nil || p.String() < first.String()) {
+			first, failure = p, w.err
+		}
+		w.mu.Unlock()
+	}
+	return first, failure
+}
+
+// record takes what the server answered to an apply as observed.
+func (o *observer) record(id manifests.ID, object *metav1.PartialObjectMetadata) diff.Live {
+	live := reduce(o.setID, id, object)
+	if w := o.watches[place{id.GroupKind(), id.Namespace}]; w != nil {
+		live = w.record(live)
+	}
+	return live
+}
+
+// wholeKinds are watched whole, since their health stands in spec and status, and reduced as they arrive. Of all other kinds only
+// metadata is watched: they are where they should be when they exist.
+var wholeKinds = map[schema.GroupKind]bool{
+	{Group: "apps", Kind: "DaemonSet"}:                                true,
+	{Group: "apps", Kind: "Deployment"}:                               true,
+	{Group: "apps", Kind: "StatefulSet"}:                              true,
+	{Group: "batch", Kind: "CronJob"}:                                 true,
+	{Group: "batch", Kind: "Job"}:                                     true,
+	{Group: "", Kind: "Namespace"}:                                    true,
+	{Group: "", Kind: "PersistentVolumeClaim"}:                        true,
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: true,
+}
+
+// start begins to watch one place.
+func (o *observer) start(p place, r resource) *placeWatch {
+	var quiet klog.Logger // what goes wrong is kept in placeWatch.err, and the pass reports it
+	ctx, cancel := context.WithCancel(klog.NewContext(o.ctx, quiet))
+	w := &placeWatch{place: p, observer: o, cancel: cancel, live: map[manifests.ID]diff.Live{}}
+	lw := w.listWatch(o.cluster, r)
+	reflector := cache.NewReflectorWithOptions(lw, nil, w, cache.ReflectorOptions{
+		Name: p.String(), TypeDescription: p.kind.String(), Logger: &quiet,
+		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 6, Cap: 5 * time.Second},
+	})
+	o.running.Go(func() { reflector.RunWithContext(ctx) })
+	return w
+}
+
+// placeWatch keeps what one watch has seen. It is the store of a client-go reflector.
+type placeWatch struct {
+	place    place
+	observer *observer
+	cancel   context.CancelFunc
+
+	mu     sync.Mutex
+	live   map[manifests.ID]diff.Live
+	synced bool  // listed at least once
+	err    error // the last failure to list or watch; nil after a success
+}
+
+var _ cache.TransformingStore = (*placeWatch)(nil)
+
+// listWatch returns the list and watch calls of one place, which keep their last error in w.err.
+func (w *placeWatch) listWatch(c *Cluster, r resource) cache.ListerWatcher {
+	selector := inventory.PartOfLabel + "=" + w.observer.setID
+	var list func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	var watchFrom func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	if wholeKinds[w.place.kind] {
+		client := c.dynamic.Resource(r.gvr).Namespace(w.place.namespace)
+		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) }
+		watchFrom = client.Watch
+	} else {
+		client := c.object(r, w.place.namespace)
+		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) }
+		watchFrom = client.Watch
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			options.LabelSelector = selector
+			objects, err := list(ctx, options)
+			w.note(err)
+			return objects, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.LabelSelector = selector
+			events, err := watchFrom(ctx, options)
+			w.note(err)
+			return events, err
+		},
+	}
+}
+
+// note keeps the outcome of a request. An expired resource version is the reflector's own business: it lists again.
+func (w *placeWatch) note(err error) {
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return
+	}
+	w.mu.Lock()
+	w.err = err
+	w.mu.Unlock()
+	if err != nil {
+		signal(w.observer.progress)
+	}
+}
+
+// settled reports whether the first list has arrived or failed.
+func (w *placeWatch) settled() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.synced || w.err != nil
+}
+
+// reduced is an observed object on its way through the reflector, which wants to read its metadata.
+type reduced struct {
+	metav1.ObjectMeta
+	live diff.Live
+}
+
+// Transformer reduces objects as they are listed, so that a long list is never held in memory.
+func (w *placeWatch) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) { return w.reduce(object) }
+}
+
+func (w *placeWatch) reduce(object any) (*reduced, error) {
+	if r, ok := object.(*reduced); ok {
+		return r, nil
+	}
+	m, ok := object.(metav1.Object)
+	if !ok {
+		return nil, fmt.Errorf("%T has no metadata", object)
+	}
+	id := manifests.ID{Group: w.place.kind.Group, Kind: w.place.kind.Kind, Namespace: m.GetNamespace(), Name: m.GetName()}
+	return &reduced{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: m.GetName(), Namespace: m.GetNamespace(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
+		},
+		live: reduce(w.observer.setID, id, m),
+	}, nil
+}
+
+// reduce keeps of an object what decides.
+func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
+	live := diff.Live{
+		ID: id, UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
+		Member:  inventory.Member(setID, object),
+		Applied: object.GetAnnotations()[v1alpha1.AppliedAnnotation],
+		Kept:    inventory.Kept(object.GetAnnotations()),
+	}
+	if entry := inventory.Entry(object); entry != nil {
+		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())
+	}
+	if u, ok := object.(*unstructured.Unstructured); ok {
+		live.Health = health.Compute(u)
+	} else {
+		live.Health = health.OfMetadata(object)
+	}
+	return live
+}
+
+// fieldsHash identifies a field set as managedFields writes it.
+func fieldsHash(fields []byte) string {
+	sum := sha256.Sum256(fields)
+	return hex.EncodeToString(sum[:])
+}
+
+// Add is called for every object that appears.
+func (w *placeWatch) Add(object any) error { return w.Update(object) }
+
+// Update is called for every event on an object.
+func (w *placeWatch) Update(object any) error {
+	r, err := w.reduce(object)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	known, exists := w.live[r.live.ID]
+	stale := exists && older(r.live, known)
+	if !stale {
+		w.live[r.live.ID] = r.live
+	}
+	news := !stale && w.synced && (!exists || decides(known) != decides(r.live))
+	w.mu.Unlock()
+	if news {
+		signal(w.observer.changed)
+	}
+	return nil
+}
+
+// Delete is called when an object is gone, or no longer carries the set's label.
+func (w *placeWatch) Delete(object any) error {
+	r, err := w.reduce(object)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	known, exists := w.live[r.live.ID]
+	gone := exists && !older(r.live, known)
+	if gone {
+		delete(w.live, r.live.ID)
+	}
+	w.mu.Unlock()
+	if gone {
+		signal(w.observer.changed)
+	}
+	return nil
+}
+
+// Replace is called with every object of the place after it was listed: at the start, and after a watch was lost.
+func (w *placeWatch) Replace(objects []any, _ string) error {
+	live := make(map[manifests.ID]diff.Live, len(objects))
+	for _, object := range objects {
+		r, err := w.reduce(object)
+		if err != nil {
+			return err
+		}
+		live[r.live.ID] = r.live
+	}
+	w.mu.Lock()
+	for id, known := range w.live {
+		if listed, ok := live[id]; ok && older(listed, known) {
+			live[id] = known
+		}
+	}
+	w.live, w.synced, w.err = live, true, nil
+	w.mu.Unlock()
+	signal(w.observer.progress)
+	signal(w.observer.changed)
+	return nil
+}
+
+// Resync has nothing to do: no copy is kept that could differ.
+func (w *placeWatch) Resync() error { return nil }
+
+// record takes the server's answer to an apply as the newest state, unless the watch was faster. The answer carries metadata
+// only: of a kind that is watched whole, the health has to come from the event that follows.
+func (w *placeWatch) record(answer diff.Live) diff.Live {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	known, exists := w.live[answer.ID]
+	if exists && known.UID == answer.UID && !older(known, answer) {
+		return known
+	}
+	if wholeKinds[w.place.kind] && answer.Health.Word == health.Current {
+		answer.Health = health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "applied; no event from the cluster yet"}
+	}
+	w.live[answer.ID] = answer
+	return answer
+}
+
+// older reports whether a was stored before b. Two objects of the same name that replaced each other compare as well.
+func older(a, b diff.Live) bool {
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err == nil && order < 0
+}
+
+// decides strips what changes without changing any decision.
+func decides(live diff.Live) diff.Live {
+	live.ResourceVersion = ""
+	return live
+}

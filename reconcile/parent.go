@@ -1,0 +1,150 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// syncParent is the set's parent when the Sync is an object in the cluster: the Sync itself.
+func syncParent(namespace, name string) (inventory.Parent, resource) {
+	return inventory.Parent{GroupVersion: v1alpha1.GroupVersion, Kind: v1alpha1.SyncKind, Namespace: namespace, Name: name},
+		resource{gvr: v1alpha1.GroupVersion.WithResource(v1alpha1.SyncResource), namespaced: true}
+}
+
+// fileParent is the set's parent when the Sync is a file: a ConfigMap in the Sync's namespace.
+func fileParent(namespace, name string) (inventory.Parent, resource) {
+	v1 := schema.GroupVersion{Version: "v1"}
+	return inventory.Parent{GroupVersion: v1, Kind: "ConfigMap", Namespace: namespace, Name: "kilter-" + name},
+		resource{gvr: v1.WithResource("configmaps"), namespaced: true}
+}
+
+// parentStore reads and writes the inventory on the set's parent.
+type parentStore struct {
+	inventory.Parent
+	cluster *Cluster
+	target  resource
+	loaded  bool
+	stored  inventory.Contents // what the parent lists, once loaded
+}
+
+// load reads what the parent lists; a parent that does not exist lists nothing.
+func (p *parentStore) load(ctx context.Context) error {
+	if p.loaded {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	live, err := p.cluster.object(p.target, p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return fmt.Errorf("cannot read the inventory in %s: %w", p.Parent, newFailure(err, p.cluster.host))
+	default:
+		p.stored, _ = p.Read(live.Annotations)
+	}
+	p.loaded = true
+	return nil
+}
+
+// widen makes the parent list everything that contents cover, and creates it when needed. The parent's own namespace may come from the
+// repository: then it is applied first, since nothing can be recorded before it exists.
+func (p *parentStore) widen(ctx context.Context, contents inventory.Contents, set *manifests.Set) error {
+	union := p.stored.Union(contents)
+	if p.loaded && union.Equal(p.stored) {
+		return nil
+	}
+	err := p.write(ctx, union)
+	if isNamespaceMissing(err) {
+		if err = p.applyNamespace(ctx, set); err == nil {
+			err = p.write(ctx, union)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the inventory to %s: %w", p.Parent, newFailure(err, p.cluster.host))
+	}
+	return nil
+}
+
+// narrow makes the parent list no more than contents, which has to cover everything that is still there.
+func (p *parentStore) narrow(ctx context.Context, contents inventory.Contents) error {
+	if contents.Equal(p.stored) {
+		return nil
+	}
+	if err := p.write(ctx, contents); err != nil {
+		return fmt.Errorf("cannot write the inventory to %s: %w", p.Parent, newFailure(err, p.cluster.host))
+	}
+	return nil
+}
+
+func (p *parentStore) write(ctx context.Context, contents inventory.Contents) error {
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": p.GroupVersion.String(),
+		"kind":       p.Kind,
+		"metadata": map[string]any{
+			"name": p.Name, "namespace": p.Namespace, "labels": p.Labels(), "annotations": p.Annotations(contents),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := p.cluster.patch(ctx, p.target, p.Namespace, p.Name, body); err != nil {
+		return err
+	}
+	p.stored = contents
+	return nil
+}
+
+func isNamespaceMissing(err error) bool {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
+		return false
+	}
+	details := status.Status().Details
+	return details != nil && details.Kind == "namespaces"
+}
+
+func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {
+	for _, object := range set.Objects {
+		if object.ID == (manifests.ID{Kind: "Namespace", Name: p.Namespace}) {
+			content, err := body(object, p.ID())
+			if err != nil {
+				return err
+			}
+			namespaces := resource{gvr: schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}}
+			_, err = p.cluster.patch(ctx, namespaces, "", object.ID.Name, content)
+			return err
+		}
+	}
+	return &Failure{Class: Slow, Reason: "NotFound", Text: fmt.Sprintf(
+		"namespace %s does not exist: create it (kubectl create namespace %[1]s), or add its manifest to the repository", p.Namespace)}
+}
+
+// contentsOf covers what is desired and what is still there of the set.
+func contentsOf(set *manifests.Set, live map[manifests.ID]diff.Live) inventory.Contents {
+	var kinds []schema.GroupKind
+	var namespaces []string
+	add := func(id manifests.ID) {
+		kinds = append(kinds, id.GroupKind())
+		namespaces = append(namespaces, id.Namespace)
+	}
+	for _, object := range set.Objects {
+		add(object.ID)
+	}
+	for id, observed := range live {
+		if observed.Member {
+			add(id)
+		}
+	}
+	return inventory.ContentsOf(kinds, namespaces)
+}

@@ -1,0 +1,259 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// pass is one look at everything and one step towards what Git says. It is the table of contents of this program.
+//
+// A commit that cannot be read or is not valid leaves the last good one in force: its objects are still looked after.
+func (l *Loop) pass(ctx context.Context) *Result {
+	r := l.begin()
+	defer l.finish(r)
+	if r.Suspended {
+		return r
+	}
+
+	l.timed(r, "fetch", func() { r.FetchError = l.fetch(ctx, r) })
+	l.timed(r, "load", func() { r.ClusterError = l.load(ctx, r) })
+	if l.set == nil || r.ClusterError != nil {
+		return r
+	}
+
+	var live map[manifests.ID]diff.Live
+	l.timed(r, "observe", func() { live, r.ClusterError = l.observe(ctx) })
+	if r.ClusterError != nil {
+		return r
+	}
+
+	l.timed(r, "plan", func() { r.Plan = diff.Compute(l.planInput(live)) })
+	if r.ClusterError = l.parent.widen(ctx, contentsOf(l.set, live), l.set); r.ClusterError != nil {
+		return r
+	}
+
+	l.timed(r, "apply", func() {
+		out := l.apply(ctx, r.Plan, l.places)
+		r.Changes, r.Blocked = out.changes, out.blocked
+	})
+	if l.appliedWhole(r) {
+		l.applied = l.revision
+		l.timed(r, "prune", func() { r.Changes = append(r.Changes, l.prune(ctx, r.Plan, l.places)...) })
+	}
+
+	live = l.observer.live()
+	l.outcome(r, live)
+	r.ClusterError = l.settleInventory(ctx, live)
+	return r
+}
+
+// fetch reads the repository when a look at it is due. Between looks the snapshot stands.
+func (l *Loop) fetch(ctx context.Context, r *Result) error {
+	if !l.fetchDue {
+		return l.fetchError
+	}
+	l.fetchDue = false
+	snapshot, err := l.fetchNow(ctx)
+	l.fetchError = err
+	l.scheduleFetch()
+	if err != nil {
+		return err
+	}
+	r.Fetched = true
+	r.NewCommit = snapshot.Commit != l.snapshot.Commit
+	l.snapshot = snapshot
+	return nil
+}
+
+// load turns a new snapshot into the set to enforce, if all of it is valid. It fails only when the cluster cannot say which kinds it has.
+func (l *Loop) load(ctx context.Context, r *Result) error {
+	defer func() {
+		r.Attempted, r.Rejected, r.Warnings, r.Enforced = l.snapshot.Revision, l.rejected, l.warnings, l.revision
+	}()
+	if l.snapshot.Commit == "" || l.loaded == l.snapshot.Commit && !l.kindsDue() {
+		return nil
+	}
+	var unreachable error
+	set, err := l.loader.Load(ctx, l.snapshot.Tree, manifests.Target{
+		DefaultNamespace: l.defaultNamespace(),
+		Scope: func(gvk schema.GroupVersionKind) (namespaced, known bool) {
+			found, err := l.cluster.resolve(gvk.GroupKind(), gvk.Version)
+			if err != nil && !meta.IsNoMatchError(err) {
+				unreachable = newFailure(err, l.cluster.host)
+			}
+			return found.namespaced, err == nil
+		},
+	})
+	switch {
+	case unreachable != nil:
+		return unreachable
+	case err != nil:
+		return fmt.Errorf("cannot read the files of %s: %w", l.snapshot.Revision, err)
+	}
+	l.loaded = l.snapshot.Commit
+	l.rejected, l.warnings = nil, nil
+	for _, p := range set.Problems {
+		if p.Severity == manifests.Error {
+			l.rejected = append(l.rejected, p)
+		} else {
+			l.warnings = append(l.warnings, p)
+		}
+	}
+	if set.Rejected() && l.sync.Spec.Invalid != v1alpha1.InvalidSkipObject {
+		return nil
+	}
+	l.set, l.revision = set, l.snapshot.Revision
+	l.placesDue = true
+	return nil
+}
+
+// observe makes the watches cover what is desired and what may still be there, and returns what they hold.
+func (l *Loop) observe(ctx context.Context) (map[manifests.ID]diff.Live, error) {
+	if err := l.parent.load(ctx); err != nil {
+		return nil, err
+	}
+	if l.placesDue || len(l.unresolved) > 0 {
+		if err := l.choosePlaces(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.observer.watch(ctx, l.places); err != nil {
+		return nil, err
+	}
+	if p, err := l.observer.unseen(); err != nil {
+		return nil, fmt.Errorf("cannot watch %s: %w", p, newFailure(err, l.cluster.host))
+	}
+	return l.observer.live(), nil
+}
+
+// choosePlaces lists every place where an object of the set is wanted or may be. What an earlier process left behind may be in any place
+// that the inventory covers; once that was looked at, what is observed tells.
+func (l *Loop) choosePlaces() error {
+	places := map[place]resource{}
+	var unresolved []schema.GroupKind
+	add := func(kind schema.GroupKind, namespaces ...string) error {
+		found, err := l.cluster.resolve(kind, "")
+		switch {
+		case meta.IsNoMatchError(err):
+			// Its CRD comes with this commit, or is gone: nothing can be observed, and nothing is taken for deleted.
+			unresolved = append(unresolved, kind)
+			return nil
+		case err != nil:
+			return newFailure(err, l.cluster.host)
+		case !found.namespaced:
+			namespaces = []string{""}
+		}
+		for _, namespace := range namespaces {
+			places[place{kind, namespace}] = found
+		}
+		return nil
+	}
+	wanted := map[place]bool{}
+	for _, object := range l.set.Objects {
+		wanted[placeOf(object.ID)] = true
+	}
+	for id, live := range l.observer.live() {
+		if live.Member {
+			wanted[placeOf(id)] = true
+		}
+	}
+	for p := range wanted {
+		if err := add(p.kind, p.namespace); err != nil {
+			return err
+		}
+	}
+	if !l.inherited {
+		for _, kind := range l.parent.stored.GroupKinds {
+			if err := add(kind, l.parent.stored.Namespaces...); err != nil {
+				return err
+			}
+		}
+	}
+	l.places, l.unresolved, l.placesDue, l.inherited = places, unresolved, false, true
+	return nil
+}
+
+// planInput gathers what the plan depends on.
+func (l *Loop) planInput(live map[manifests.ID]diff.Live) diff.Input {
+	in := diff.Input{
+		Desired: l.set.Objects, Live: live, Expected: l.expected.of(l.set, live, l.parent.ID()),
+		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
+		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
+	}
+	if l.sync.Annotations[v1alpha1.AllowPruneAnnotation] == string(l.loaded) {
+		in.Prune.Limit = nil
+	}
+	if len(l.rejected) > 0 {
+		in.Prune.Withheld = fmt.Sprintf("%s in %s", plural(len(l.rejected), "problem"), l.snapshot.Revision)
+	}
+	return in
+}
+
+// appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
+func (l *Loop) appliedWhole(r *Result) bool {
+	return r.FetchError == nil && !l.set.Rejected() && len(r.Blocked) == 0 && len(r.Failures()) == 0
+}
+
+// outcome judges every desired object by its health, and counts what is still to go.
+func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
+	failed := map[manifests.ID]bool{}
+	for _, change := range r.Changes {
+		if change.Failure != nil {
+			failed[change.ID] = true
+		} else {
+			l.waiting.restart(change.ID) // its rollout begins anew
+		}
+	}
+	for _, action := range r.Plan.Actions {
+		if _, exists := live[action.ID]; exists && action.Object == nil && action.Op != diff.Keep && !failed[action.ID] {
+			r.Leaving++
+		}
+	}
+	for _, b := range r.Blocked {
+		if by, ok := live[b.By]; ok && by.Health.Unblocks() {
+			r.Unblocked = true // since the plan was made; the event that told so starts the next pass
+		}
+	}
+	r.Objects = len(l.set.Objects)
+	r.Health = map[health.Word]int{}
+	for _, object := range l.set.Objects {
+		found := health.Health{Word: health.NotFound, Reason: health.ReasonNotFound, Message: "not in the cluster"}
+		if observed, ok := live[object.ID]; ok {
+			found = observed.Health
+		}
+		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, l.clock()); late > 0 {
+			found.Word = health.Failed
+			found.Reason = "Timeout"
+			found.Message = fmt.Sprintf("not finished in %s: %s", late, found.Message)
+		}
+		if failed[object.ID] {
+			found.Word = health.Failed
+		} else if found.Word == health.Failed {
+			r.Unwell = append(r.Unwell, Trouble{
+				Origin: object.Origin, Object: object.ID, Reason: found.Reason,
+				Message: fmt.Sprintf("failed (%s): %s", found.Reason, found.Message),
+			})
+		}
+		r.Health[found.Word]++
+	}
+}
+
+// settleInventory narrows the inventory to what is desired or still there.
+func (l *Loop) settleInventory(ctx context.Context, live map[manifests.ID]diff.Live) error {
+	contents := contentsOf(l.set, live)
+	contents.GroupKinds = append(contents.GroupKinds, l.unresolved...)
+	contents = contents.Union(contents)
+	if contents.Equal(l.parent.stored) {
+		return nil
+	}
+	l.placesDue = true
+	return l.parent.narrow(ctx, contents)
+}

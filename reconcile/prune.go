@@ -1,0 +1,69 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// prune deletes what the plan wants deleted. Each deletion is decided once more on the object as the server has it now, and holds for
+// that very object only. Namespaces and CRDs take others along when they go, so they come last: see Action.After.
+func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resource) []Change {
+	var changes []Change
+	for _, last := range []bool{false, true} {
+		var mu sync.Mutex
+		var deleting sync.WaitGroup
+		slots := make(chan struct{}, inFlight)
+		for _, action := range plan.Actions {
+			if action.Op != diff.Delete || (len(action.After) > 0) != last || ctx.Err() != nil {
+				continue
+			}
+			slots <- struct{}{}
+			deleting.Go(func() {
+				defer func() { <-slots }()
+				change := l.act(action, func() error { return l.delete(ctx, action, places[placeOf(action.ID)]) })
+				mu.Lock()
+				defer mu.Unlock()
+				changes = append(changes, change)
+			})
+		}
+		deleting.Wait()
+	}
+	slices.SortFunc(changes, func(a, b Change) int { return a.ID.Compare(b.ID) })
+	return changes
+}
+
+// delete deletes one object if it still is what the plan took it for: a watch may lag, and what somebody else has meanwhile
+// put in its place is not ours. Like an apply, a deletion that has begun is not cut off.
+func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	client := l.cluster.object(target, action.ID.Namespace)
+	live, err := client.Get(ctx, action.ID.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case live.UID != action.Live.UID || !inventory.Member(l.parent.ID(), live):
+		return &Failure{
+			Class: Conflict, Reason: "OwnershipConflict",
+			Text: "it is no longer ours: somebody replaced it or took its label; it stays",
+		}
+	}
+	background := metav1.DeletePropagationBackground
+	err = client.Delete(ctx, action.ID.Name, metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
+		PropagationPolicy: &background,
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

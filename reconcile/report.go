@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+)
+
+// begin opens the Result of a pass.
+func (l *Loop) begin() *Result {
+	r := &Result{
+		Started: l.clock(), Generation: l.sync.Generation, Requested: l.requested, Suspended: l.sync.Spec.Suspend,
+	}
+	if r.Suspended {
+		l.scheduleFetch()
+	}
+	return r
+}
+
+// timed runs one phase of a pass and keeps how long it took.
+func (l *Loop) timed(r *Result, name string, phase func()) {
+	start := l.clock()
+	phase()
+	r.Phases = append(r.Phases, Phase{Name: name, Took: l.clock().Sub(start)})
+}
+
+// finish closes the Result, logs what is new in it and hands it on.
+func (l *Loop) finish(r *Result) {
+	r.Applied = l.applied
+	r.Finished = l.clock()
+	l.told = l.told.tell(l.log, r)
+	l.publish(r)
+}
+
+// told is what was logged last: a state is logged when it is new, not at every pass.
+type told struct {
+	reason   Reason
+	message  string
+	blocked  map[manifests.ID]bool
+	warnings string
+}
+
+// done names in the past tense what a change did.
+var done = map[diff.Op]string{diff.Create: "created", diff.Update: "updated", diff.Delete: "deleted"}
+
+// tell logs one line per changed object, one per new trouble, and one for the pass when anything is new.
+func (t told) tell(log *slog.Logger, r *Result) told {
+	ctx := context.Background()
+	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}, warnings: r.Attempted}
+	news := r.NewCommit || next.reason != t.reason
+	for _, c := range r.Changes {
+		attrs := []slog.Attr{slog.String("object", c.ID.String())}
+		if c.Object != nil {
+			attrs = append(attrs, slog.String("origin", c.Object.Origin.String()))
+		}
+		switch {
+		case c.Failure == nil:
+			news = true
+			log.LogAttrs(ctx, slog.LevelInfo, done[c.Op], append(attrs, slog.String("why", c.Reason))...)
+		case !c.Again:
+			news = true
+			log.LogAttrs(ctx, slog.LevelError, "failed", append(attrs, slog.String("why", c.trouble().Message))...)
+		}
+	}
+	for _, b := range r.Blocked {
+		next.blocked[b.Object.ID] = true
+		if !t.blocked[b.Object.ID] {
+			log.LogAttrs(ctx, slog.LevelInfo, "waits", slog.String("object", b.Object.ID.String()), slog.String("origin", b.Object.Origin.String()),
+				slog.String("why", "for "+b.By.String()+": "+b.Reason))
+		}
+	}
+	if r.NewCommit {
+		for _, t := range r.Troubles()[:len(r.Rejected)] {
+			log.LogAttrs(ctx, slog.LevelError, "rejected", slog.String("object", t.Object.String()),
+				slog.String("origin", t.Origin.String()), slog.String("why", t.Message))
+		}
+	}
+	next.message = r.Message()
+	if next.reason != Progressing && next.message != t.message {
+		news = true
+	}
+	if news {
+		level := slog.LevelInfo
+		if bad(next.reason) {
+			level = slog.LevelError
+		}
+		log.LogAttrs(ctx, level, "pass",
+			slog.String("revision", r.Attempted), slog.String("reason", string(next.reason)), slog.String("message", next.message),
+			slog.Duration("took", r.Finished.Sub(r.Started).Round(time.Millisecond)))
+	}
+	return next
+}
+
+// bad reports whether somebody has to act on a reason, or be patient with trouble.
+func bad(reason Reason) bool {
+	switch reason {
+	case Suspended, DependencyNotReady, Progressing, ReconciliationSucceeded:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,99 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// statusItems bounds every list in a status, whatever the number of objects.
+const statusItems = 20
+
+// Status renders a Result as the status that follows previous. Transition times are kept where a condition did not change.
+func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
+	status := v1alpha1.SyncStatus{
+		ObservedGeneration:     r.Generation,
+		Conditions:             append([]metav1.Condition(nil), previous.Conditions...),
+		LastAttemptedRevision:  orElse(r.Attempted, previous.LastAttemptedRevision),
+		LastAppliedRevision:    orElse(r.Applied, previous.LastAppliedRevision),
+		LastHandledReconcileAt: orElse(r.Requested, previous.LastHandledReconcileAt),
+		Objects:                previous.Objects,
+	}
+	if r.Health != nil {
+		status.Objects = v1alpha1.ObjectCounts{
+			Total: r.Objects, Current: r.Health[health.Current], InProgress: r.Health[health.InProgress],
+			Failed: r.Health[health.Failed], Terminating: r.Health[health.Terminating],
+			NotFound: r.Health[health.NotFound], Unknown: r.Health[health.Unknown],
+		}
+	}
+	for _, t := range firstOf(r.Troubles()) {
+		problem := v1alpha1.ObjectProblem{File: t.Origin.File, Line: t.Origin.Line, Reason: t.Reason, Message: t.Message}
+		if t.Object.Kind != "" {
+			problem.Object = t.Object.String()
+		}
+		status.Problems = append(status.Problems, problem)
+	}
+	for _, b := range firstOf(r.Blocked) {
+		status.Blocked = append(status.Blocked, v1alpha1.BlockedObject{
+			Object: b.Object.ID.String(), By: b.By.String(), Message: b.Reason,
+		})
+	}
+	for _, condition := range r.conditions() {
+		condition.ObservedGeneration = r.Generation
+		condition.LastTransitionTime = metav1.NewTime(r.Finished)
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+	return status
+}
+
+// conditions returns Ready, Reconciling and Stalled as kstatus reads them: Reconciling while something is on its way or is tried again,
+// Stalled when nothing will change before somebody acts.
+func (r *Result) conditions() []metav1.Condition {
+	reason, message := string(r.Reason()), r.Message()
+	stalled := r.Settled() && !r.Ready() && r.FetchError == nil && r.ClusterError == nil
+	truth := func(kind string, true bool) metav1.Condition {
+		c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+		if true {
+			c.Status = metav1.ConditionTrue
+		}
+		return c
+	}
+	return []metav1.Condition{
+		truth(v1alpha1.ConditionReady, r.Ready()),
+		truth(v1alpha1.ConditionReconciling, !r.Ready() && !stalled),
+		truth(v1alpha1.ConditionStalled, stalled),
+	}
+}
+
+func orElse(text, otherwise string) string {
+	if text != "" {
+		return text
+	}
+	return otherwise
+}
+
+func firstOf[T any](all []T) []T { return all[:min(len(all), statusItems)] }
+
+// writeStatus stores the status of a Sync object by server-side apply, so that what it no longer says goes away.
+func writeStatus(ctx context.Context, cluster *Cluster, sync *v1alpha1.Sync, status v1alpha1.SyncStatus) error {
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(),
+		"kind":       v1alpha1.SyncKind,
+		"metadata":   map[string]any{"name": sync.Name, "namespace": sync.Namespace},
+		"status":     status,
+	})
+	if err != nil {
+		return err
+	}
+	_, target := syncParent(sync.Namespace, sync.Name)
+	if _, err := cluster.patch(ctx, target, sync.Namespace, sync.Name, body, "status"); err != nil {
+		return fmt.Errorf("cannot write the status of Sync %s/%s: %w", sync.Namespace, sync.Name, newFailure(err, cluster.host))
+	}
+	return nil
+}

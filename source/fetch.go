@@ -1,0 +1,216 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+)
+
+// attempt is one Fetch: one conversation with the server, with the credentials of the moment.
+type attempt struct {
+	timeout     time.Duration
+	limits      Limits
+	path        string
+	credentials Credentials
+	wire        *wire
+	session     transport.UploadPackSession
+	listed      *packp.AdvRefs
+}
+
+// fetch is Fetch with plain errors, which attempt.explain turns into one *Error.
+//
+//	ref resolves to         store             does
+//	what it was last time   sound             nothing: the last outcome again
+//	something else          sound, not full   incremental fetch; when that fails, a fresh clone
+//	anything                none or broken    fresh clone
+func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
+	if r.closed {
+		return Snapshot{}, fail(StoreFailed, "open it again", "the repository is closed")
+	}
+	if r.options.Ref.Commit != "" && r.store.sound() && r.last.err == nil {
+		return r.last.snapshot, nil
+	}
+	if err := a.connect(ctx, r.options.Credentials, r.endpoint); err != nil {
+		return Snapshot{}, err
+	}
+	defer a.wire.close()
+	t, failure := r.options.Ref.resolve(a.listed)
+	if failure != nil {
+		return Snapshot{}, failure
+	}
+	if r.last.outdated(t, a.listed) || !r.store.sound() {
+		if err := r.move(ctx, a, t); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	if r.last.err != nil {
+		known := *r.last.err
+		return Snapshot{}, &known
+	}
+	r.last.snapshot.Revision = t.revisionAt(r.last.commit)
+	return r.last.snapshot, nil
+}
+
+// move fetches what the ref points to now and sets r.last. Unless it returns an error, r.store is sound.
+func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
+	if r.store.sound() && !r.store.full(a.limits) && !r.store.tip.IsZero() {
+		result, err := a.advance(ctx, r.store, t, r.last.snapshot.Tree)
+		if err == nil {
+			r.last = result
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		// Whatever went wrong, from a store damaged on disk to a history rewritten on the server: a fresh clone mends it.
+		a.wire.forget()
+	}
+	fresh, err := newStore(r.options.Dir)
+	if err != nil {
+		return err
+	}
+	result, err := a.clone(ctx, fresh, t)
+	if err != nil {
+		return errors.Join(err, fresh.remove())
+	}
+	stale := r.previous
+	r.previous, r.store, r.last = r.store, fresh, result
+	return stale.remove()
+}
+
+// connect reads the credentials and lists the server's refs. The wire has to be closed unless connect fails.
+func (a *attempt) connect(
+	ctx context.Context, credentials func(context.Context) (Credentials, error), endpoint transport.Endpoint,
+) (err error) {
+	if credentials != nil {
+		if a.credentials, err = credentials(ctx); err != nil {
+			failure := fail(InvalidCredentials, "", "the credentials cannot be read: %s", printable(err.Error()))
+			failure.Err = err
+			return failure
+		}
+	}
+	wire, failure := newWire(a.credentials, a.limits)
+	if failure != nil {
+		return failure
+	}
+	a.wire = wire
+	if a.session, err = wire.session(endpoint, a.credentials.auth()); err == nil {
+		a.listed, err = a.session.AdvertisedReferencesContext(ctx)
+	}
+	if err != nil {
+		wire.close()
+	}
+	return err
+}
+
+// advance brings only what is new since the store's tip, and reads the commit. Any error means that this store cannot be
+// relied on for the commit; that the commit itself is at fault is a result.
+//
+// The request has no depth, for then the server leaves out every object of the tip's tree, and does not say where the
+// store's history ends, for then the server would send the history below it. The server may therefore believe that the
+// store holds more than it does, after a merge of an old branch or a rewritten history: the walk finds what is missing.
+func (a *attempt) advance(ctx context.Context, s *store, t target, before *Tree) (outcome, error) {
+	request := a.request(t.want)
+	request.Haves = []plumbing.Hash{s.tip}
+	if err := a.receive(ctx, s, request); err != nil {
+		return outcome{}, err
+	}
+	return a.read(ctx, s, t, before)
+}
+
+// clone brings one commit, without its history, into an empty store, and reads it.
+func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error) {
+	request := a.request(t.want)
+	if a.listed.Capabilities.Supports(capability.Shallow) {
+		request.Depth = packp.DepthCommits(1)
+		if err := request.Capabilities.Set(capability.Shallow); err != nil {
+			return outcome{}, err
+		}
+	}
+	err := a.receive(ctx, s, request)
+	if err != nil && t.pinned && ctx.Err() == nil {
+		// Not every server gives out a commit that no ref points to: look for it in the history of all refs.
+		a.wire.forget()
+		err = a.receive(ctx, s, a.request(slices.Collect(maps.Values(a.listed.References))...))
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	if t.pinned && !s.has(t.want) {
+		return outcome{want: t.want, searched: a.listed.References, err: fail(RefNotFound,
+			"push it, or name one that a branch or tag leads to", "commit %s not found", t.want)}, nil
+	}
+	return a.read(ctx, s, t, nil)
+}
+
+// read makes the outcome of the target, whose objects are in the store. What is wrong with the commit itself, or with
+// the tag before it, is part of the outcome; any error is about the store.
+func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (outcome, error) {
+	commit, root, err := s.peel(t.want)
+	result := outcome{want: t.want, commit: commit}
+	if err == nil {
+		w := walk{store: s, limit: a.limits.Files, before: before}
+		result.snapshot.Tree, err = w.read(ctx, root, a.path)
+	}
+	if failure, ok := errors.AsType[*Error](err); ok {
+		if !commit.IsZero() {
+			failure.Message = fmt.Sprintf("%s in commit %s", failure.Message, Commit(commit.String()).Short())
+		}
+		result.err = failure
+		return result, nil
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	s.tip = commit
+	result.snapshot.Commit = Commit(commit.String())
+	result.snapshot.Revision = t.revisionAt(commit)
+	return result, nil
+}
+
+// request asks for objects in the simplest way that all servers know.
+func (a *attempt) request(wants ...plumbing.Hash) *packp.UploadPackRequest {
+	request := packp.NewUploadPackRequestFromCapabilities(a.listed.Capabilities)
+	if a.listed.Capabilities.Supports(capability.NoProgress) {
+		_ = request.Capabilities.Set(capability.NoProgress) // no-progress takes no argument: Set cannot fail
+	}
+	request.Wants = wants
+	return request
+}
+
+// errUnknownTip is returned when the server does not know the commit that a store is at.
+var errUnknownTip = errors.New("the server does not know the commit that was fetched last")
+
+// receive sends the request and puts the pack that answers it into the store.
+func (a *attempt) receive(ctx context.Context, s *store, request *packp.UploadPackRequest) (err error) {
+	response, err := a.session.UploadPack(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := response.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	if len(request.Haves) > 0 && len(response.ACKs) == 0 {
+		return errUnknownTip // without a common commit the server sends the whole history
+	}
+	var pack io.Reader = response
+	switch {
+	case request.Capabilities.Supports(capability.Sideband64k):
+		pack = sideband.NewDemuxer(sideband.Sideband64k, response)
+	case request.Capabilities.Supports(capability.Sideband):
+		pack = sideband.NewDemuxer(sideband.Sideband, response)
+	}
+	return s.addPack(ctx, pack)
+}

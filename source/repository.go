@@ -1,0 +1,160 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+)
+
+// Options say what to fetch and how.
+type Options struct {
+	URL  string // an https URL, without credentials; plain http only with AllowInsecure
+	Ref  Ref    // which commit; the default branch when zero
+	Path string // the directory that becomes the Snapshot's Tree, slash-separated; the whole repository when empty
+
+	// Dir is where the Repository keeps its object stores, each in a directory of its own that anybody may delete at any
+	// time: the next Fetch starts afresh. It belongs to this Repository alone: Open removes the stores that an earlier
+	// process left in it. The system's temporary directory, where nothing is removed, when empty.
+	Dir string
+
+	AllowInsecure bool          // whether plain http is allowed
+	Timeout       time.Duration // the wall-clock time one Fetch may take; 60 seconds when zero
+	Limits        Limits        // the most that a repository may cost; each has a default
+
+	// Credentials is asked at the start of each Fetch, so that credentials may change; anonymous when nil. The text of
+	// an error it returns is shown to users.
+	Credentials func(context.Context) (Credentials, error)
+}
+
+// Limits bound what a repository may cost. A zero field stands for its default.
+type Limits struct {
+	RefBytes  int64 // the length of the server's list of refs; 32 MiB
+	PackBytes int64 // the length of one pack, as it is sent; 1 GiB
+	Files     int   // the number of files and directories below the path; 250,000
+	Packs     int   // how many packs a store may gather before it is started afresh; 50
+}
+
+// Repository is one path of one ref of one Git repository, fetched again and again. It keeps an object store on disk
+// between fetches; Close removes it. It is safe for concurrent use: fetches take turns.
+type Repository struct {
+	options  Options
+	endpoint transport.Endpoint
+	url      string // redacted
+
+	mu       sync.Mutex
+	closed   bool
+	store    *store  // what was fetched last; nil before the first fetch
+	previous *store  // the store before, which older snapshots may still read
+	last     outcome // what the newest commit came to
+}
+
+// outcome is what one commit came to: a Snapshot, or the Error that any fetch of the same commit ends with.
+type outcome struct {
+	want     plumbing.Hash // what the ref pointed to
+	commit   plumbing.Hash
+	snapshot Snapshot
+	err      *Error
+
+	// searched holds the server's refs when err says that a commit is in none of them: new refs are worth a new search.
+	searched map[string]plumbing.Hash
+}
+
+// outdated reports whether the server may have something else to say about the target than it had last time.
+func (o outcome) outdated(t target, listed *packp.AdvRefs) bool {
+	return o.want != t.want || o.searched != nil && !maps.Equal(o.searched, listed.References)
+}
+
+// Open checks the options and returns the Repository; it does not connect yet. Its errors are always *Error.
+func Open(options Options) (*Repository, error) {
+	r, failure := open(options)
+	if failure != nil {
+		failure.URL = Redact(options.URL)
+		return nil, failure
+	}
+	return r, nil
+}
+
+func open(options Options) (*Repository, *Error) {
+	endpoint, failure := parseURL(options.URL, options.AllowInsecure)
+	if failure != nil {
+		return nil, failure
+	}
+	if options.Ref, failure = options.Ref.validate(); failure != nil {
+		return nil, failure
+	}
+	if options.Path, failure = cleanPath(options.Path); failure != nil {
+		return nil, failure
+	}
+	options.Timeout = orDefault(options.Timeout, time.Minute)
+	options.Limits = Limits{
+		RefBytes:  orDefault(options.Limits.RefBytes, 32<<20),
+		PackBytes: orDefault(options.Limits.PackBytes, 1<<30),
+		Files:     orDefault(options.Limits.Files, 250_000),
+		Packs:     orDefault(options.Limits.Packs, 50),
+	}
+	if err := removeStores(options.Dir); err != nil {
+		return nil, fail(StoreFailed, "check that the directory can be written", "cannot %s", printable(err.Error()))
+	}
+	return &Repository{options: options, endpoint: *endpoint, url: Redact(options.URL)}, nil
+}
+
+func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
+
+// cleanPath returns the path in its shortest form, "." for the whole repository.
+func cleanPath(name string) (string, *Error) {
+	for element := range strings.SplitSeq(name, "/") {
+		if element == ".." {
+			return "", fail(InvalidPath, "give a directory inside the repository", "the path %s leads upwards", printable(name))
+		}
+	}
+	return path.Clean(strings.TrimLeft("./"+strings.TrimLeft(name, "/"), "/")), nil
+}
+
+// URL returns the repository's URL, redacted.
+func (r *Repository) URL() string { return r.url }
+
+// Fetch returns the ref's commit as a Snapshot. It lists the server's refs, and when the ref has not moved it returns
+// the same Snapshot again without fetching anything; a Ref that is a commit is not even listed again. When the commit is
+// at fault (its path is missing, say) the same error comes back, without fetching, until the ref moves.
+//
+// A Snapshot can be read until Close, and otherwise at least until two more commits have been fetched.
+//
+// Fetch returns within Options.Timeout. Its errors are always *Error. There is no Snapshot with an empty Tree: where
+// nothing was found there is an error.
+func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	defer cancel()
+	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path}
+	snapshot, err := r.fetch(ctx, a)
+	if err != nil {
+		failure := a.explain(ctx, err)
+		failure.URL = r.url
+		return Snapshot{}, failure
+	}
+	return snapshot, nil
+}
+
+// Close removes the object stores; no Snapshot can be read after it. It waits for a Fetch that is under way.
+func (r *Repository) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	err := errors.Join(r.store.remove(), r.previous.remove())
+	r.store, r.previous, r.last = nil, nil, outcome{}
+	return err
+}

@@ -1,0 +1,205 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Tree is the files below one path of one commit, rooted at that path. It implements fs.FS, fs.ReadDirFS, fs.ReadFileFS
+// and fs.StatFS. It holds names and blob IDs; contents are read from the object store on demand. It never changes, and
+// is safe for concurrent use.
+//
+// When a read fails because the store was damaged, the next Fetch starts afresh and returns a Tree that can be read.
+type Tree struct {
+	store *store
+	dirs  map[string][]node // by path, "." for the root; each sorted by name
+}
+
+var (
+	_ fs.ReadDirFS  = (*Tree)(nil)
+	_ fs.ReadFileFS = (*Tree)(nil)
+	_ fs.StatFS     = (*Tree)(nil)
+)
+
+// Open opens a file or directory.
+func (t *Tree) Open(name string) (fs.File, error) {
+	n, err := t.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	if n.dir {
+		return &openDir{info: info{node: n}, entries: t.list(name)}, nil
+	}
+	content, err := t.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return &openFile{info: info{node: n, size: int64(len(content))}, Reader: bytes.NewReader(content)}, nil
+}
+
+// ReadFile reads one file whole.
+func (t *Tree) ReadFile(name string) ([]byte, error) {
+	n, err := t.find("read", name)
+	if err != nil {
+		return nil, err
+	}
+	if n.dir {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrInvalid}
+	}
+	object, err := t.store.object(n.hash)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	reader, err := object.Reader()
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	defer func() { _ = reader.Close() }()
+	return io.ReadAll(reader)
+}
+
+// ReadDir lists a directory in the order of names.
+func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
+	n, err := t.find("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	if !n.dir {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+	}
+	return t.list(name), nil
+}
+
+// Stat describes a file or directory; a file's size is read from the store, its content is not.
+func (t *Tree) Stat(name string) (fs.FileInfo, error) {
+	n, err := t.find("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	described, err := t.describe(n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return described, nil
+}
+
+// Hash returns the ID of a file's blob, which changes exactly when the content does. Nothing is read.
+func (t *Tree) Hash(name string) (string, error) {
+	n, err := t.find("hash", name)
+	if err != nil {
+		return "", err
+	}
+	if n.dir {
+		return "", &fs.PathError{Op: "hash", Path: name, Err: fs.ErrInvalid}
+	}
+	return n.hash.String(), nil
+}
+
+// find returns the node at a valid path, or an *fs.PathError.
+func (t *Tree) find(op, name string) (node, error) {
+	if !fs.ValidPath(name) {
+		return node{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	n, found := t.lookup(name)
+	if !found {
+		return node{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return n, nil
+}
+
+func (t *Tree) lookup(name string) (node, bool) {
+	if name == "." {
+		return node{name: ".", dir: true}, true
+	}
+	siblings := t.dirs[path.Dir(name)]
+	i, found := slices.BinarySearchFunc(siblings, path.Base(name), func(n node, base string) int {
+		return cmp.Compare(n.name, base)
+	})
+	if !found {
+		return node{}, false
+	}
+	return siblings[i], true
+}
+
+func (t *Tree) list(dir string) []fs.DirEntry {
+	nodes := t.dirs[dir]
+	entries := make([]fs.DirEntry, len(nodes))
+	for i, n := range nodes {
+		entries[i] = dirEntry{tree: t, node: n}
+	}
+	return entries
+}
+
+func (t *Tree) describe(n node) (info, error) {
+	if n.dir || n.hash == plumbing.ZeroHash {
+		return info{node: n}, nil
+	}
+	size, err := t.store.size(n.hash)
+	return info{node: n, size: size}, err
+}
+
+// info describes a file or directory: everything is read-only and has no time.
+type info struct {
+	node node
+	size int64
+}
+
+func (i info) Name() string       { return i.node.name }
+func (i info) Size() int64        { return i.size }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return i.node.dir }
+func (i info) Sys() any           { return nil }
+func (i info) Mode() fs.FileMode {
+	if i.node.dir {
+		return fs.ModeDir | 0o555
+	}
+	return 0o444
+}
+
+type dirEntry struct {
+	tree *Tree
+	node node
+}
+
+func (e dirEntry) Name() string               { return e.node.name }
+func (e dirEntry) IsDir() bool                { return e.node.dir }
+func (e dirEntry) Type() fs.FileMode          { return info{node: e.node}.Mode().Type() }
+func (e dirEntry) Info() (fs.FileInfo, error) { return e.tree.describe(e.node) }
+
+type openFile struct {
+	info info
+	*bytes.Reader
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
+
+type openDir struct {
+	info    info
+	entries []fs.DirEntry // what has not been returned yet
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *openDir) Close() error               { return nil }
+func (d *openDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.info.Name(), Err: fs.ErrInvalid}
+}
+
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n > 0 && len(d.entries) == 0 {
+		return nil, io.EOF
+	}
+	if n <= 0 || n > len(d.entries) {
+		n = len(d.entries)
+	}
+	next := d.entries[:n]
+	d.entries = d.entries[n:]
+	return next, nil
+}

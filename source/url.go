@@ -1,0 +1,113 @@
+package source
+
+import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+)
+
+// malformed stands for a URL that cannot be taken apart: any piece of it might be a password.
+const malformed = "(malformed URL)"
+
+// scpLike matches user@host:path, the way ssh remotes are mostly written.
+var scpLike = regexp.MustCompile(`^[A-Za-z0-9._-]+@([A-Za-z0-9._-]+):([^:@\\?#]+)$`)
+
+// Redact returns raw without anything that could be a credential: user information, query and fragment are dropped, and
+// of a URL that cannot be parsed at most the scheme is left. Use it wherever a URL is shown or logged.
+func Redact(raw string) string {
+	if match := scpLike.FindStringSubmatch(raw); match != nil {
+		return printable(match[1] + ":" + match[2])
+	}
+	u, err := url.Parse(raw)
+	scheme, _, found := strings.Cut(raw, "://")
+	switch {
+	case err == nil && u.Host != "" && u.Opaque == "":
+	case found && knownScheme(scheme):
+		return strings.ToLower(scheme) + "://" + malformed
+	default:
+		return malformed
+	}
+	// A path may hold credentials too, when a whole URL was pasted after another.
+	path := u.Path
+	if at := strings.LastIndexByte(path, '@'); at >= 0 {
+		path = "/…" + path[at:]
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host}
+	return printable(shown.String() + path)
+}
+
+func knownScheme(scheme string) bool {
+	switch strings.ToLower(scheme) {
+	case "http", "https", "ssh", "git", "file":
+		return true
+	}
+	return false
+}
+
+// parseURL returns where to connect to, or why raw is refused: only https is served, and plain http where it is allowed.
+func parseURL(raw string, allowInsecure bool) (*transport.Endpoint, *Error) {
+	const use = "use an https URL, such as https://git.example.com/team/repository.git"
+	if raw == "" {
+		return nil, fail(InvalidURL, use, "the URL is empty")
+	}
+	if scpLike.MatchString(raw) {
+		return nil, sshUnsupported()
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" {
+		return nil, fail(InvalidURL, use, "the URL is malformed")
+	}
+	switch u.Scheme {
+	case "https":
+	case "http":
+		if !allowInsecure {
+			return nil, fail(InsecureURL, "use https, or allow insecure Git explicitly",
+				"plain http shows credentials and manifests to everyone on the way and lets them change both")
+		}
+	case "ssh":
+		return nil, sshUnsupported()
+	case "":
+		return nil, fail(UnsupportedURL, use, "local paths are not supported as a repository")
+	default:
+		return nil, fail(UnsupportedURL, use, "this protocol is not supported")
+	}
+	switch {
+	case u.Hostname() == "":
+		return nil, fail(InvalidURL, use, "the URL names no host")
+	case u.User != nil:
+		return nil, fail(InvalidURL, "give the user name and password or token as credentials instead",
+			"the URL carries credentials, where everyone could read them")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fail(InvalidURL, "copy the address that the server offers for cloning", "a repository's URL has no ? and no #")
+	case strings.Trim(u.Path, "/") == "":
+		return nil, fail(InvalidURL, use, "the URL names a host but no repository")
+	}
+	port := 0
+	if u.Port() != "" {
+		if port, err = strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65535 {
+			return nil, fail(InvalidURL, use, "the URL's port is not between 1 and 65535")
+		}
+	}
+	host := u.Hostname()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	// The path stays escaped: go-git puts it into requests as it is.
+	return &transport.Endpoint{Protocol: u.Scheme, Host: host, Port: port, Path: strings.TrimRight(u.EscapedPath(), "/")}, nil
+}
+
+func sshUnsupported() *Error {
+	return fail(UnsupportedURL, "use the repository's https URL", "ssh is not supported yet")
+}
+
+// printable returns text on one line that a terminal shows as it is: whatever else it holds is written as an escape.
+func printable(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0 {
+		return text
+	}
+	return strconv.Quote(text)
+}
