@@ -32,7 +32,7 @@ build: ## build bin/kilter
 
 .PHONY: devcluster
 devcluster: ## build bin/devcluster, a whole Kubernetes control plane (minutes, the first time)
-	@[[ -x bin/devcluster ]] || echo 'Building bin/devcluster, about 4,000 packages: some 10 minutes on two cores, the first time only.' >&2
+	@[[ -x bin/devcluster ]] || echo 'Building bin/devcluster, some 2,700 packages: about 10 minutes on two cores, the first time only.' >&2
 	@build=(go build -C devcluster -o ../bin/devcluster -ldflags '$(DEVCLUSTER_LDFLAGS)'); \
 	if [[ -t 2 ]]; then \
 		"$${build[@]}" -v . 2>&1 | awk '/^[^ :#]+$$/ {printf "\r  %d packages compiled", ++n; fflush(); next} {print} END {if (n) print ""}' >&2; \

@@ -38,7 +38,8 @@ type component struct {
 type process struct {
 	component
 	cmd   *exec.Cmd
-	log   string        // path of the log file
+	log   string        // path of the log file, of this start only
+	pid   string        // path of a file with the process ID, there for as long as the process is ours
 	stdin io.Closer     // held open for as long as the component should live
 	ended chan struct{} // closed once the process is gone
 }
@@ -49,7 +50,12 @@ func (c component) start(dir string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", c.name, err)
 	}
-	p := &process{component: c, log: filepath.Join(dir, "log", c.name+".log"), ended: make(chan struct{})}
+	p := &process{
+		component: c,
+		log:       filepath.Join(dir, "log", c.name+".log"),
+		pid:       filepath.Join(dir, "pid", c.name),
+		ended:     make(chan struct{}),
+	}
 	output, err := os.Create(p.log)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", c.name, err)
@@ -70,8 +76,7 @@ func (c component) start(dir string) (*process, error) {
 		_ = p.cmd.Wait() // how it ended is in cmd.ProcessState
 		close(p.ended)
 	}()
-	pid := filepath.Join(dir, "pid", c.name)
-	if err := os.WriteFile(pid, []byte(strconv.Itoa(p.cmd.Process.Pid)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(p.pid, []byte(strconv.Itoa(p.cmd.Process.Pid)+"\n"), 0o600); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("cannot start %s: %w", c.name, err)
 	}
@@ -87,7 +92,8 @@ func (p *process) stop() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 	}
-	p.stdin.Close()
+	_ = p.stdin.Close()
+	_ = os.Remove(p.pid)
 }
 
 // componentError is a component that ended although nobody asked it to.

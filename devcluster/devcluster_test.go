@@ -69,11 +69,11 @@ type instance struct {
 }
 
 // startCluster runs "devcluster up" in dir until it prints ready. It is killed at the end of the test if need be.
-func startCluster(t *testing.T, dir string) *instance {
+func startCluster(t *testing.T, dir string, flags ...string) *instance {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	c := &instance{dir: dir, stderr: new(bytes.Buffer)}
-	c.cmd = exec.Command(binary, "up", "--dir", dir, "--kubeconfig", kubeconfig)
+	c.cmd = exec.Command(binary, append([]string{"up", "--dir", dir, "--kubeconfig", kubeconfig}, flags...)...)
 	c.cmd.Stderr = c.stderr
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -214,9 +214,12 @@ func TestKill(t *testing.T) {
 		t.Error("devcluster ended with exit code 0 after SIGKILL")
 	}
 
-	second := startCluster(t, dir)
+	second := startCluster(t, dir, "--nodes", "2")
 	if _, err := second.client.CoreV1().ConfigMaps("default").Get(ctx, "kept", metav1.GetOptions{}); err != nil {
 		t.Errorf("an object did not survive the restart: %v", err)
+	}
+	if nodes, err := second.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{}); err != nil || len(nodes.Items) != 2 {
+		t.Errorf("%d nodes (%v), want 2", len(nodes.Items), err)
 	}
 	if err := second.signalAndWait(t, second.pid(t, "kube-scheduler"), syscall.SIGKILL); err == nil {
 		t.Error("devcluster ended with exit code 0 although a component died")

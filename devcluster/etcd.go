@@ -27,7 +27,7 @@ func runEtcd(ctx context.Context) error {
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 
 	config.UnsafeNoFsync = true                // data survive the death of the process, not of the machine
-	config.TickMs, config.ElectionMs = 20, 100 // a single member need not wait long for its own vote
+	config.TickMs, config.ElectionMs = 50, 250 // a single member need not wait long for its own vote
 	config.SnapshotCatchUpEntries = 100        // there are no followers to keep history for
 	config.EnableGRPCGateway = false
 

@@ -40,7 +40,7 @@ func ensureNodes(ctx context.Context, client kubernetes.Interface, count int) er
 }
 
 // node returns the i-th node as a kubelet would register it; KWOK's stages make it Ready. Addresses are of a range
-// reserved for documentation (RFC 2544's 198.18.0.0/15 has room for many).
+// that is nobody's (198.18.0.0/15, RFC 2544).
 func node(i int) *core.Node {
 	name := fmt.Sprintf("node-%d", i)
 	capacity := core.ResourceList{

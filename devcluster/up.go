@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 // upTimeout is how long a cluster may take to become ready; it takes about ten seconds on two cores.
@@ -34,11 +35,10 @@ type cluster struct {
 	upOptions
 	log       *slog.Logger
 	port      *port
-	processes []*process      // in the order of their start
-	watchers  sync.WaitGroup  // one goroutine for each process
-	fail      func(error)     // ends the cluster because a process died
-	stopping  context.Context // done as soon as processes are ended on purpose
-	stop      context.CancelFunc
+	fail      context.CancelCauseFunc // ends the cluster because a process died
+	processes []*process              // in the order of their start
+	watchers  sync.WaitGroup          // one goroutine for each process
+	stopping  chan struct{}           // closed before processes are ended on purpose
 }
 
 // up starts a cluster, serves until ctx ends, and ends everything that it started. It returns an error when the cluster
@@ -61,16 +61,18 @@ func up(ctx context.Context, options upOptions) error {
 	}
 	defer unlock()
 
-	c := &cluster{upOptions: options, log: slog.New(slog.NewTextHandler(options.stderr, &slog.HandlerOptions{Level: level}))}
+	c := &cluster{
+		upOptions: options,
+		log:       slog.New(slog.NewTextHandler(options.stderr, &slog.HandlerOptions{Level: level})),
+		stopping:  make(chan struct{}),
+	}
 	if c.port, err = reservePort(); err != nil {
 		return err
 	}
 	defer c.port.release()
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.fail = cancel
-	c.stopping, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	ctx, c.fail = context.WithCancelCause(ctx)
+	defer c.fail(nil)
 	defer c.teardown()
 
 	if err := c.bringUp(ctx); err != nil {
@@ -84,13 +86,14 @@ func up(ctx context.Context, options upOptions) error {
 // outcome prefers what ended the context (a component that died) to the error that followed from it. A signal is not an
 // error.
 func outcome(ctx context.Context, err error) error {
-	switch cause := context.Cause(ctx); {
-	case cause == nil:
-		return err
-	case errors.As(cause, new(*componentError)):
-		return cause
+	cause := context.Cause(ctx)
+	if died, ok := errors.AsType[*componentError](cause); ok {
+		return died
 	}
-	return nil
+	if cause != nil {
+		return nil
+	}
+	return err
 }
 
 // prepareDir creates what is missing of the cluster's directory and locks it until unlock is called.
@@ -140,6 +143,14 @@ func (c *cluster) bringUp(ctx context.Context) error {
 	if err := c.start(kubeControllerManager(), kubeScheduler(), kwok()); err != nil {
 		return err
 	}
+	if err := c.populate(ctx, client); err != nil {
+		return err
+	}
+	return c.writeAdminKubeconfig()
+}
+
+// populate gives the cluster its nodes and storage and waits until workloads work.
+func (c *cluster) populate(ctx context.Context, client kubernetes.Interface) error {
 	if err := ensureNodes(ctx, client, c.nodes); err != nil {
 		return err
 	}
@@ -149,7 +160,7 @@ func (c *cluster) bringUp(ctx context.Context) error {
 	if err := proveWorkloads(ctx, client, c.log); err != nil {
 		return c.lateError(ctx, "workloads", err)
 	}
-	return c.writeAdminKubeconfig()
+	return nil
 }
 
 // lateError says what could not be waited for, and where to look.
@@ -162,9 +173,9 @@ func (c *cluster) lateError(ctx context.Context, what string, err error) error {
 
 // writeAdminKubeconfig puts the administrator's kubeconfig where the user wants it.
 func (c *cluster) writeAdminKubeconfig() error {
-	data, err := os.ReadFile(filepath.Join(c.dir, kubeconfigOf(admin)))
+	config, err := clientcmd.LoadFromFile(filepath.Join(c.dir, kubeconfigOf(admin)))
 	if err == nil {
-		err = os.WriteFile(c.kubeconfig, data, 0o600)
+		err = clientcmd.WriteToFile(*config, c.kubeconfig)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the kubeconfig: %w", err)
@@ -185,7 +196,7 @@ func (c *cluster) start(components ...component) error {
 			select {
 			case <-p.ended:
 				c.fail(p.failure())
-			case <-c.stopping.Done():
+			case <-c.stopping:
 			}
 		})
 	}
@@ -194,7 +205,7 @@ func (c *cluster) start(components ...component) error {
 
 // teardown ends all processes, the last started first, and returns when they are gone.
 func (c *cluster) teardown() {
-	c.stop()
+	close(c.stopping)
 	c.watchers.Wait()
 	for _, p := range slices.Backward(c.processes) {
 		begin := time.Now()

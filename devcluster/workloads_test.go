@@ -63,11 +63,12 @@ func create(t *testing.T, client rest.Interface, resource, namespace string, obj
 	}
 }
 
-// patch merges JSON into the object named "test".
-func patch(t *testing.T, client rest.Interface, resource, namespace, json string) {
+// changeImage changes the pod template of the object named "test".
+func changeImage(t *testing.T, client rest.Interface, resource, namespace string) {
 	t.Helper()
+	const change = `{"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "two"}]}}}}`
 	request := client.Patch(types.StrategicMergePatchType).Namespace(namespace).Resource(resource).Name("test")
-	if err := request.Body([]byte(json)).Do(t.Context()).Error(); err != nil {
+	if err := request.Body([]byte(change)).Do(t.Context()).Error(); err != nil {
 		t.Fatalf("cannot patch %s: %v", resource, err)
 	}
 }
@@ -108,7 +109,9 @@ var (
 )
 
 // runJob creates a Job and returns it with its condition of the given type.
-func runJob(t *testing.T, c *instance, namespace string, spec batch.JobSpec, end batch.JobConditionType) (*batch.Job, batch.JobCondition) {
+func runJob(
+	t *testing.T, c *instance, namespace string, spec batch.JobSpec, end batch.JobConditionType,
+) (*batch.Job, batch.JobCondition) {
 	t.Helper()
 	create(t, c.client.BatchV1().RESTClient(), "jobs", namespace, &batch.Job{ObjectMeta: meta, Spec: spec})
 	var found batch.JobCondition
@@ -166,7 +169,8 @@ func checkJobOnFailure(t *testing.T, c *instance) {
 func checkDuration(t *testing.T, c *instance) {
 	namespace := newNamespace(t, c)
 	template := podTemplate(core.RestartPolicyNever, map[string]string{duration: "2s"})
-	create(t, c.client.BatchV1().RESTClient(), "jobs", namespace, &batch.Job{ObjectMeta: meta, Spec: batch.JobSpec{Template: template}})
+	job := &batch.Job{ObjectMeta: meta, Spec: batch.JobSpec{Template: template}}
+	create(t, c.client.BatchV1().RESTClient(), "jobs", namespace, job)
 	var running time.Time
 	await(t, c.client.CoreV1().RESTClient(), "pods", namespace, func(pod *core.Pod) bool {
 		if pod.Status.Phase == core.PodRunning && running.IsZero() {
@@ -192,9 +196,6 @@ func checkIndexedJob(t *testing.T, c *instance) {
 	}
 }
 
-// nextImage is a change of the pod template.
-const nextImage = `{"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "two"}]}}}}`
-
 func checkDeployment(t *testing.T, c *instance) {
 	namespace, client := newNamespace(t, c), c.client.AppsV1().RESTClient()
 	template := podTemplate(core.RestartPolicyAlways, nil)
@@ -202,10 +203,11 @@ func checkDeployment(t *testing.T, c *instance) {
 	create(t, client, "deployments", namespace, &apps.Deployment{ObjectMeta: meta, Spec: spec})
 	rolledOut := func(d *apps.Deployment) bool {
 		status := d.Status
-		return status.ObservedGeneration == d.Generation && status.Replicas == 3 && status.UpdatedReplicas == 3 && status.AvailableReplicas == 3
+		return status.ObservedGeneration == d.Generation &&
+			status.Replicas == 3 && status.UpdatedReplicas == 3 && status.AvailableReplicas == 3
 	}
 	first := await(t, client, "deployments", namespace, rolledOut)
-	patch(t, client, "deployments", namespace, nextImage)
+	changeImage(t, client, "deployments", namespace)
 	await(t, client, "deployments", namespace, func(d *apps.Deployment) bool {
 		return d.Generation > first.Generation && rolledOut(d)
 	})
@@ -239,7 +241,7 @@ func checkDaemonSet(t *testing.T, c *instance) {
 		return status.ObservedGeneration == d.Generation && status.UpdatedNumberScheduled == 3 && status.NumberAvailable == 3
 	}
 	first := await(t, client, "daemonsets", namespace, rolledOut)
-	patch(t, client, "daemonsets", namespace, nextImage)
+	changeImage(t, client, "daemonsets", namespace)
 	await(t, client, "daemonsets", namespace, func(d *apps.DaemonSet) bool {
 		return d.Generation > first.Generation && rolledOut(d)
 	})

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // assembly puts the manifests of all files together: scope and namespace, duplicates, dependencies.
@@ -27,6 +25,15 @@ func newAssembly(tree fs.FS, target Target) *assembly {
 func (a *assembly) add(file *parsed) {
 	a.manifests = append(a.manifests, file.items...)
 	a.problems = append(a.problems, file.problems...)
+}
+
+// tooMuch reports the file with which the tree exceeds a limit.
+func (a *assembly) tooMuch(file, message string) {
+	a.problems = append(a.problems, Problem{
+		Origin: Origin{File: file}, Reason: ReasonLimit, Severity: Error,
+		Message: "the manifests up to this file " + message +
+			": split the tree, list what is no manifest in " + ignoreFile + ", or raise the limit",
+	})
 }
 
 // finish decides what can only be decided beside all other objects.
@@ -59,18 +66,21 @@ func (a *assembly) finish() *Set {
 func (a *assembly) settle(m *manifest, scope scope) {
 	gvk := m.object.GroupVersionKind()
 	namespaced, known := scope.of(gvk)
-	namespace := ""
 	switch {
-	case !known && !m.local:
-		a.problem(m.object, m.object.Origin, "", ReasonUnknown, Error, unknownKind(gvk))
-		namespace = m.declared
+	case !known:
+		m.setNamespace(m.declared)
+		if !m.local {
+			a.problem(m.object, m.object.Origin, "", ReasonUnknown, Error, unknownKind(gvk, a.target.Scope != nil))
+		}
 	case namespaced:
-		namespace = cmp.Or(m.declared, a.target.namespace())
-	case m.declared != "":
-		a.problem(m.object, a.locate(m.object, "metadata.namespace"), "metadata.namespace", string(metav1.CauseTypeForbidden), Warning,
-			fmt.Sprintf("%s is cluster-scoped, and the namespace has no effect: remove it", gvk.Kind))
+		m.setNamespace(cmp.Or(m.declared, a.target.namespace()))
+	default:
+		m.setNamespace("")
+		if m.declared != "" {
+			a.problem(m.object, a.locate(m.object, "metadata.namespace"), "metadata.namespace", ReasonWarning, Warning,
+				fmt.Sprintf("%s is cluster-scoped, and the namespace has no effect: remove it", gvk.Kind))
+		}
 	}
-	m.setNamespace(namespace)
 }
 
 // setNamespace makes the object one of that namespace. Objects are never changed once they are handed out: a new one replaces it.

@@ -15,7 +15,6 @@ import (
 
 // parsed is everything that one file says, before it is seen beside the rest of the tree.
 type parsed struct {
-	bytes     int64
 	documents int         // and items of Lists
 	items     []*manifest // in the order of the file
 	problems  []Problem   // of the file as a whole, and of documents that name no object
@@ -47,7 +46,7 @@ type decoder struct {
 
 // decode reads one file. Everything wrong in it is a Problem; nothing is returned as an error.
 func decode(file string, data []byte, options Options) *parsed {
-	d := &decoder{file: file, options: options, out: &parsed{bytes: int64(len(data))}}
+	d := &decoder{file: file, options: options, out: &parsed{}}
 	if int64(len(data)) > options.MaxFileBytes {
 		d.fileProblem(Origin{File: file}, ReasonLimit, fmt.Sprintf("larger than %d bytes: split it, or raise the limit", options.MaxFileBytes))
 		return d.out
@@ -202,7 +201,7 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) {
 		field, message := splitWarning(warning)
 		m.problems = append(m.problems, Problem{
 			Origin: d.origin(doc, place(node, field)), Object: m.object.ID,
-			Field: field, Reason: string(metav1.CauseTypeFieldValueInvalid), Severity: Warning, Message: message,
+			Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
 		})
 	}
 }
@@ -257,7 +256,7 @@ var serverFields = []string{
 // quoteHint is the way out for a name that YAML does not read as a string.
 func quoteHint(node *yaml.Node) string {
 	if s, err := resolve(node); err == nil && (s.kind == boolScalar || s.kind == numberScalar) {
-		return fmt.Sprintf(": %s is a %s in YAML, so quote it", node.Value, s.kind)
+		return fmt.Sprintf(": YAML reads %s as %s, so quote it", node.Value, s.kind)
 	}
 	return ""
 }

@@ -53,7 +53,7 @@ func TestLineEndings(t *testing.T) {
 	}
 }
 
-func archives(t *testing.T) []string {
+func archives(t testing.TB) []string {
 	t.Helper()
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -63,7 +63,7 @@ func archives(t *testing.T) []string {
 }
 
 // open reads an archive: its files but "want" are the tree.
-func open(t *testing.T, name string) (*txtar.Archive, fstest.MapFS) {
+func open(t testing.TB, name string) (*txtar.Archive, fstest.MapFS) {
 	t.Helper()
 	archive, err := txtar.ParseFile(name)
 	if err != nil {

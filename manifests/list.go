@@ -24,54 +24,52 @@ const ignoreFile = ".kilterignore"
 const maxIgnoreBytes = 1 << 20
 
 // list finds the manifests of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A .kilterignore file in
-// gitignore syntax excludes below its own directory. Any error while walking ends it: part of a tree is no tree.
+// gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
 func list(tree fs.FS) (*listing, error) {
 	l := &listing{}
-	var patterns []gitignore.Pattern
-	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		hidden := name != "." && strings.HasPrefix(entry.Name(), ".")
-		switch {
-		case name != "." && gitignore.NewMatcher(patterns).Match(strings.Split(name, "/"), entry.IsDir()):
-			l.ignore(name, entry, hidden)
-			return skipIfDir(entry)
-		case entry.IsDir() && hidden:
-			return fs.SkipDir
-		case entry.IsDir():
-			return l.directory(tree, name, &patterns)
-		case hidden || !isManifest(name):
-			return nil
-		case !entry.Type().IsRegular():
-			l.problem(name, "not a regular file: replace the link by the file it points to")
-			return nil
-		}
-		l.files = append(l.files, name)
-		return nil
-	})
+	if err := l.directory(tree, ".", nil); err != nil {
+		return nil, err
+	}
 	slices.Sort(l.files)
-	return l, err
+	return l, nil
 }
 
-// directory reads a directory's .kilterignore, and refuses a kustomization: its files are parts, and no manifests by themselves.
-func (l *listing) directory(tree fs.FS, name string, patterns *[]gitignore.Pattern) error {
-	entries, err := fs.ReadDir(tree, name)
+// directory lists one directory; patterns are those of the directories above it.
+func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.Pattern) error {
+	entries, err := fs.ReadDir(tree, directory)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
 		switch entry.Name() {
 		case ignoreFile:
-			found, err := ignorePatterns(tree, name)
+			own, err := ignorePatterns(tree, directory)
 			if err != nil {
 				return err
 			}
-			*patterns = append(*patterns, found...)
+			patterns = slices.Concat(patterns, own)
 		case "kustomization.yaml", "kustomization.yml", "Kustomization":
-			l.problem(path.Join(name, entry.Name()), "kustomizations are not supported: commit what \"kustomize build\" prints, "+
-				"or list this directory in .kilterignore")
-			return fs.SkipDir
+			// Its files are parts, and no manifests by themselves.
+			l.problem(path.Join(directory, entry.Name()), "kustomizations are not supported: commit what \"kustomize build\" prints, "+
+				"or list this directory in "+ignoreFile)
+			return nil
+		}
+	}
+	ignored := gitignore.NewMatcher(patterns)
+	for _, entry := range entries {
+		name := path.Join(directory, entry.Name())
+		switch wanted := entry.IsDir() || isManifest(name); {
+		case !wanted || strings.HasPrefix(entry.Name(), "."):
+		case ignored.Match(strings.Split(name, "/"), entry.IsDir()):
+			l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})
+		case entry.IsDir():
+			if err := l.directory(tree, name, patterns); err != nil {
+				return err
+			}
+		case !entry.Type().IsRegular():
+			l.problem(name, "not a regular file: replace the link by the file it points to")
+		default:
+			l.files = append(l.files, name)
 		}
 	}
 	return nil
@@ -81,20 +79,6 @@ func (l *listing) problem(name, message string) {
 	l.problems = append(l.problems, Problem{
 		Origin: Origin{File: name}, Reason: ReasonUnsupported, Severity: Error, Message: message,
 	})
-}
-
-// ignore lists what .kilterignore excludes; of other files nobody expects to hear.
-func (l *listing) ignore(name string, entry fs.DirEntry, hidden bool) {
-	if !hidden && (entry.IsDir() || isManifest(name)) {
-		l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})
-	}
-}
-
-func skipIfDir(entry fs.DirEntry) error {
-	if entry.IsDir() {
-		return fs.SkipDir
-	}
-	return nil
 }
 
 func isManifest(name string) bool {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Loader turns trees into Sets. It remembers what the files of the last tree said, so that only what changed is parsed again.
@@ -15,10 +18,11 @@ type Loader struct {
 	memo    map[string]memo // by path
 }
 
-// memo is what a file said when it had that hash.
+// memo is what a file said when it had that hash; empty when the tree knows no hashes.
 type memo struct {
-	hash string
-	file *parsed
+	hash  string
+	bytes int64
+	file  *parsed
 }
 
 // NewLoader returns a Loader that remembers nothing yet.
@@ -38,64 +42,72 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	if err != nil {
 		return nil, fmt.Errorf("cannot list manifests: %w", err)
 	}
-	fresh := make(map[string]memo, len(found.files))
+	files, err := l.read(ctx, tree, found.files)
+	if err != nil {
+		return nil, err
+	}
 	a := newAssembly(tree, target)
-	a.set.Skipped, a.problems = found.skipped, found.problems
-	var size int64
-	var documents int
-	for _, name := range found.files {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		m, err := l.read(tree, name)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
-		}
-		fresh[name] = m
-		size, documents = size+m.file.bytes, documents+m.file.documents
-		if over := l.overLimit(name, size, documents); over != nil {
-			a.problems = append(a.problems, *over)
+	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
+	l.memo = make(map[string]memo, len(files))
+	documents := 0
+	for i, file := range files {
+		l.memo[found.files[i]] = file
+		if documents += file.file.documents; documents > l.options.MaxDocuments {
+			a.tooMuch(found.files[i], fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
 			break
 		}
-		a.add(m.file)
+		a.add(file.file)
 	}
-	l.memo = fresh
-	a.set.Files = len(fresh)
+	if len(files) < len(found.files) {
+		a.tooMuch(found.files[len(files)], fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))
+	}
 	return a.finish(), nil
 }
 
-// overLimit returns the problem of a tree that has grown too large with the file name.
-func (l *Loader) overLimit(name string, size int64, documents int) *Problem {
-	p := Problem{Origin: Origin{File: name}, Reason: ReasonLimit, Severity: Error}
-	switch {
-	case size > l.options.MaxTreeBytes:
-		p.Message = fmt.Sprintf("the manifests up to this file are larger than %d bytes together", l.options.MaxTreeBytes)
-	case documents > l.options.MaxDocuments:
-		p.Message = fmt.Sprintf("the manifests up to this file hold more than %d objects", l.options.MaxDocuments)
-	default:
-		return nil
+// read returns what the files say, up to the one with which the tree becomes too large. Files are read one after the other, and
+// decoded side by side.
+func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, error) {
+	files := make([]memo, len(names))
+	var decoders errgroup.Group
+	defer func() { _ = decoders.Wait() }() // on every way out; decoding itself never fails
+	decoders.SetLimit(runtime.GOMAXPROCS(0))
+	var size int64
+	for i, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		m, data, err := l.readFile(tree, name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
+		}
+		slot := &files[i]
+		if *slot = m; m.file == nil {
+			decoders.Go(func() error {
+				slot.file = decode(name, data, l.options)
+				return nil
+			})
+		}
+		if size += m.bytes; size > l.options.MaxTreeBytes {
+			files = files[:i]
+			break
+		}
 	}
-	p.Message += ": split the tree, list what is no manifest in .kilterignore, or raise the limit"
-	return &p
+	return files, decoders.Wait()
 }
 
-// read returns what a file says: remembered when its hash is the same.
-func (l *Loader) read(tree fs.FS, name string) (memo, error) {
-	var hash string
+// readFile returns what is remembered of a file when its hash is the same, or else its content.
+func (l *Loader) readFile(tree fs.FS, name string) (m memo, data []byte, err error) {
 	if h, ok := tree.(hasher); ok {
-		var err error
-		if hash, err = h.Hash(name); err != nil {
-			return memo{}, err
+		if m.hash, err = h.Hash(name); err != nil {
+			return memo{}, nil, err
 		}
-		if m, ok := l.memo[name]; ok && m.hash == hash && hash != "" {
-			return m, nil
+		if known, ok := l.memo[name]; ok && known.hash == m.hash {
+			return known, nil, nil
 		}
 	}
-	data, err := readUpTo(tree, name, l.options.MaxFileBytes+1)
-	if err != nil {
-		return memo{}, err
-	}
-	return memo{hash: hash, file: decode(name, data, l.options)}, nil
+	data, err = readUpTo(tree, name, l.options.MaxFileBytes+1)
+	m.bytes = int64(len(data))
+	return m, data, err
 }
 
 // readUpTo reads a file, or its first limit bytes when it is larger.

@@ -3,6 +3,8 @@ package manifests
 import (
 	"fmt"
 	"strings"
+
+	"kilter.dev/kilter/manifests/verdict"
 )
 
 // Severity says whether a Problem rejects its object.
@@ -31,9 +33,11 @@ const (
 	ReasonStructure   = "FieldValueRequired" // apiVersion, kind or metadata.name is missing
 	ReasonDuplicate   = "FieldValueDuplicate"
 	ReasonLimit       = "LimitExceeded" // a file, a document or the tree is larger than Options allow
+	ReasonField       = verdict.ReasonUnknownField
 	ReasonCycle       = "DependencyCycle"
 	ReasonNoTarget    = "DependencyNotFound"
 	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, kustomizations…
+	ReasonWarning     = "Warning"     // accepted, and not what the author may think
 )
 
 // String renders the Problem in the style of a compiler: "file:line:column: object: field: message".

@@ -22,9 +22,9 @@ type scalar struct {
 type scalarKind string
 
 const (
-	stringScalar scalarKind = "string"
-	boolScalar   scalarKind = "boolean"
-	numberScalar scalarKind = "number"
+	stringScalar scalarKind = "a string"
+	boolScalar   scalarKind = "a boolean"
+	numberScalar scalarKind = "a number"
 	nullScalar   scalarKind = "null"
 )
 

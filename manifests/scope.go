@@ -3,7 +3,6 @@ package manifests
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -55,7 +54,7 @@ var clusterScoped = map[string][]string{
 	"node.k8s.io":                  {"RuntimeClass"},
 	"policy":                       {"PodSecurityPolicy"},
 	"rbac.authorization.k8s.io":    {"ClusterRole", "ClusterRoleBinding"},
-	"resource.k8s.io":              {"DeviceClass", "DeviceTaintRule", "ResourceSlice"},
+	"resource.k8s.io":              {"DeviceClass", "DeviceTaintRule", "ResourcePoolStatusRequest", "ResourceSlice"},
 	"scheduling.k8s.io":            {"PriorityClass"},
 	"storage.k8s.io":               {"CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"},
 	"storagemigration.k8s.io":      {"StorageVersionMigration"},
@@ -79,7 +78,11 @@ func offline(gvk schema.GroupVersionKind) (namespaced, known bool) {
 }
 
 // unknownKind says that nothing serves a kind, and the way out.
-func unknownKind(gvk schema.GroupVersionKind) string {
+func unknownKind(gvk schema.GroupVersionKind, clusterAsked bool) string {
+	where := gvk.GroupVersion().String()
+	if clusterAsked {
+		where += " on this cluster"
+	}
 	release, replacement, removed := verdict.Removed(gvk)
 	switch {
 	case removed && !replacement.Empty():
@@ -87,9 +90,8 @@ func unknownKind(gvk schema.GroupVersionKind) string {
 			gvk.GroupVersion(), gvk.Kind, release, replacement.GroupVersion(), replacement.Kind)
 	case removed:
 		return fmt.Sprintf("%s %s is not served since Kubernetes %s", gvk.GroupVersion(), gvk.Kind, release)
-	case verdict.BuiltinGroup(gvk.Group) && (strings.HasSuffix(gvk.Group, ".k8s.io") || !strings.Contains(gvk.Group, ".")):
-		return fmt.Sprintf("no kind %q in %s on this cluster: correct apiVersion and kind", gvk.Kind, gvk.GroupVersion())
+	case verdict.BuiltinGroup(gvk.Group):
+		return fmt.Sprintf("no kind %q in %s: correct apiVersion and kind", gvk.Kind, where)
 	}
-	return fmt.Sprintf("no kind %q in %s on this cluster: install its CRD, put it in this tree, or correct apiVersion and kind",
-		gvk.Kind, gvk.GroupVersion())
+	return fmt.Sprintf("no kind %q in %s: install its CRD, put it in this tree, or correct apiVersion and kind", gvk.Kind, where)
 }

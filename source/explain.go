@@ -77,7 +77,7 @@ func explainWire(failure error, credentials Credentials) *Error {
 		return fail(UntrustedCertificate, "give the CA that signed it as a CA bundle",
 			"the server's certificate is not trusted: %s", printable(refused.Err.Error()))
 	}
-	if errors.Is(failure, http.ErrSchemeMismatch) {
+	if header, ok := errors.AsType[tls.RecordHeaderError](failure); ok && string(header.RecordHeader[:]) == "HTTP/" {
 		return fail(Unreachable, "check the URL's port", "the server speaks http where https is expected")
 	}
 	if dns, ok := errors.AsType[*net.DNSError](failure); ok {

@@ -120,10 +120,12 @@ func (a *attempt) connect(
 // store's history ends, for then the server would send the history below it. The server may therefore believe that the
 // store holds more than it does, after a merge of an old branch or a rewritten history: the walk finds what is missing.
 func (a *attempt) advance(ctx context.Context, s *store, t target, before *Tree) (outcome, error) {
-	request := a.request(t.want)
-	request.Haves = []plumbing.Hash{s.tip}
-	if err := a.receive(ctx, s, request); err != nil {
-		return outcome{}, err
+	if !s.has(t.want) { // it is there when the ref goes back to what it was
+		request := a.request(t.want)
+		request.Haves = []plumbing.Hash{s.tip}
+		if err := a.receive(ctx, s, request); err != nil {
+			return outcome{}, err
+		}
 	}
 	return a.read(ctx, s, t, before)
 }

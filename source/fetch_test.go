@@ -297,6 +297,13 @@ func TestBadCommitIsNotFetchedAgain(t *testing.T) {
 	if content(t, good, "a") != "1" {
 		t.Error("the last good snapshot cannot be read")
 	}
+	o.must(o.repo.ForcePush(t.Context(), string(good.Commit)+":refs/heads/main"))
+	if got := r.fetch(); got.Commit != good.Commit || content(t, got, "a") != "1" {
+		t.Errorf("got %s after going back to %s", got.Commit, good.Commit)
+	}
+	if fetches := o.server.Fetches(); len(fetches) != 0 {
+		t.Errorf("the good commit was fetched again: %+v", fetches)
+	}
 	mended := o.push("prod/a", "2")
 	if got := r.fetch().Commit; got != mended {
 		t.Errorf("got %s; want %s", got, mended)

@@ -133,7 +133,7 @@ func (r *opened) fetch() source.Snapshot {
 }
 
 // refused fetches what must be refused, and returns the error after checking all that holds for every error.
-func (r *opened) refused(reason source.Reason, words ...string) *source.Error {
+func (r *opened) refused(reason source.Reason, words ...string) refusal {
 	r.Helper()
 	snapshot, err := r.Fetch(r.Context())
 	if err == nil {
@@ -145,7 +145,10 @@ func (r *opened) refused(reason source.Reason, words ...string) *source.Error {
 	return checkError(r.T, err, reason, words...)
 }
 
-func checkError(t *testing.T, err error, reason source.Reason, words ...string) *source.Error {
+// refusal holds an error that has been checked; it is none itself, so that nobody need look at it again.
+type refusal struct{ err *source.Error }
+
+func checkError(t *testing.T, err error, reason source.Reason, words ...string) refusal {
 	t.Helper()
 	refused, ok := errors.AsType[*source.Error](err)
 	if !ok {
@@ -166,7 +169,7 @@ func checkError(t *testing.T, err error, reason source.Reason, words ...string) 
 	if strings.ContainsAny(text, "\n\r\x1b") {
 		t.Errorf("error holds control characters: %q", text)
 	}
-	return refused
+	return refusal{refused}
 }
 
 // content reads a file that must be there.

@@ -1,7 +1,16 @@
 // Package source turns a Git repository into a Snapshot: one pinned commit and the files below one path of it.
 //
-// It lists refs before it fetches, fetches only what is new, keeps a bare store without a work tree, and reads blobs from
-// it. It knows no Kubernetes: what the files mean is package manifests' business.
+// Open checks the Options; each Repository.Fetch is one conversation with the server:
+//
+//	connect   credentials of the moment -> wire (HTTP, bounded) -> the server's refs
+//	resolve   Ref + refs -> target: the object to ask for; unmoved means the same Snapshot again
+//	receive   only what is new -> store (packs on disk); when that fails, a fresh shallow clone
+//	walk      commit + Path -> Tree: names and blob IDs, whole or not at all
+//
+// A Tree reads blobs from the store when they are asked for: there is no work tree. Every failure is an *Error with a
+// Reason from a closed set and the way out. The package never returns part of a tree, never follows a redirect to
+// another host, never lets a credential into a text, and keeps no global state. It knows no Kubernetes: what the files
+// mean is package manifests' business.
 package source
 
 // Commit is a full commit ID in lower-case hexadecimal.

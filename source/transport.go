@@ -149,7 +149,7 @@ type cappedBody struct {
 func (b *cappedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		err = &b.over
+		n, b.left, err = n+int(b.left), 0, &b.over
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.wire.remember(err)

@@ -178,11 +178,11 @@ func refuse(entry object.TreeEntry) string {
 	default:
 		return "is of an unknown type"
 	}
-	name := strings.ToLower(entry.Name)
+	name := entry.Name
 	switch {
 	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\`):
 		return "has a name that leads elsewhere"
-	case name == ".git" || name == "git~1":
+	case strings.EqualFold(name, ".git") || strings.EqualFold(name, "git~1"):
 		return "has a name that belongs to Git"
 	case !utf8.ValidString(name):
 		return "has a name that is not UTF-8"

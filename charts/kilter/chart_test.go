@@ -208,8 +208,8 @@ func helmCommand(t *testing.T, args ...string) *exec.Cmd {
 	return command
 }
 
-// touchChart opens every file of the chart. Helm is another process, and what it reads go test cannot know: without this
-// a result from before an edit would be taken from the cache.
+// touchChart opens every file of the chart and what pins Helm. Helm is another process, and what it reads go test cannot know:
+// without this a result from before an edit would be taken from the cache.
 func touchChart(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -222,6 +222,7 @@ func touchChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	read(t, "../../tools/helm/go.mod")
 }
 
 // golden compares got with testdata/name, or writes the file.

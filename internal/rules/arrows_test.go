@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // An arrow that must not exist. Packages are import paths, ours relative to the module; "p/..." is p and all below it.
@@ -115,6 +117,25 @@ func (a arrow) broken(imports map[string][]string, pkg string) [][]string {
 		}
 	}
 	return chains
+}
+
+// The rules above are silent when all is well; this shows that they would speak.
+func TestBrokenArrowIsFound(t *testing.T) {
+	imports := map[string][]string{
+		mainModule + "/manifests":         {"fmt", mainModule + "/manifests/verdict"},
+		mainModule + "/manifests/verdict": {mainModule + "/clock", "k8s.io/client-go/kubernetes/scheme"},
+		mainModule + "/clock":             {"net/http/httptrace", "k8s.io/client-go/rest"},
+	}
+	rule := arrow{never: clients, except: []string{"net/http/..."}}
+	got := rule.broken(imports, mainModule+"/manifests")
+	want := [][]string{{"manifests", "manifests/verdict", "clock", "k8s.io/client-go/rest"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	rule.direct = true
+	if got := rule.broken(imports, mainModule+"/manifests"); got != nil {
+		t.Errorf("a direct rule found %q behind another package", got)
+	}
 }
 
 func TestOnlyVerdictImportsKubernetes(t *testing.T) {

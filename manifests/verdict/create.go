@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"context"
+	"errors"
 	_ "time/tzdata" // spec.timeZone is checked against the zones that the server knows, whatever this machine has
 
 	"github.com/go-logr/logr"
@@ -46,7 +47,7 @@ func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict
 	legacyscheme.Scheme.Default(versioned)
 	obj, err := legacyscheme.Scheme.UnsafeConvertToVersion(versioned, runtime.InternalGroupVersioner)
 	if err != nil {
-		return refusal("", metav1.CauseTypeFieldValueInvalid, err), true
+		return refusal("", metav1.CauseTypeFieldValueInvalid, errors.New("the server cannot convert the object to its internal version")), true
 	}
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault

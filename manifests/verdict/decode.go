@@ -77,7 +77,7 @@ func decode(scheme *runtime.Scheme, gvk schema.GroupVersionKind, json []byte) (r
 func strict[T any](into T, json []byte) (T, []Cause) {
 	strictErrs, err := kjson.UnmarshalStrict(json, into)
 	if err != nil {
-		return into, mismatches(reflect.TypeOf(into).Elem(), json, err)
+		return into, mismatches(reflect.TypeOf(into).Elem(), json)
 	}
 	var causes []Cause
 	for _, err := range strictErrs {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -17,9 +16,9 @@ import (
 )
 
 // mismatches explains a fatal decoding error. The decoder stops at the first value of a wrong type and names a Go type; authors
-// want every one, with its path. So the value is walked beside the type, only after the decoder has decided that it is wrong:
-// where the walk finds nothing, the decoder's own words stand.
-func mismatches(t reflect.Type, text []byte, decodeErr error) []Cause {
+// want every one, with its path. So the value is walked beside the type, only after the decoder has decided that it is wrong.
+// The decoder's own words are not used: they may hold values.
+func mismatches(t reflect.Type, text []byte) []Cause {
 	var value any
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &value); err != nil {
 		return refusal("", metav1.CauseTypeTypeInvalid, err).Causes
@@ -27,7 +26,7 @@ func mismatches(t reflect.Type, text []byte, decodeErr error) []Cause {
 	var w walk
 	w.visit(t, value, "")
 	if len(w.causes) == 0 {
-		w.add("", "cannot be decoded: "+strings.TrimPrefix(decodeErr.Error(), "json: "))
+		w.add("", "cannot be read as "+t.Name())
 	}
 	return w.causes
 }
@@ -179,13 +178,8 @@ func found(value any) string {
 	switch v := value.(type) {
 	case bool:
 		return fmt.Sprintf("found the boolean %v", v)
-	case int64:
+	case int64, float64:
 		return "found a number"
-	case float64:
-		if v == math.Trunc(v) {
-			return "found a number"
-		}
-		return "found a decimal number"
 	case string:
 		return "found a string"
 	case []any:

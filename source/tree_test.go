@@ -1,0 +1,176 @@
+package source_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"kilter.dev/kilter/internal/gitserver"
+	"kilter.dev/kilter/source"
+)
+
+func TestTreeIsAFileSystem(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	files := []string{
+		"a.yaml", "sub/b.yaml", "sub/deep/er/c.yaml", "sub.d", "sub-1/x", ".kilterignore", "aux.yaml", "con",
+		"with space.yaml", "größe.yaml", "empty", "sub/.gitignore", "sub/.gitmodules",
+	}
+	var pairs []string
+	for _, name := range files {
+		pairs = append(pairs, "prod/"+name, "content of "+name)
+	}
+	pairs = append(pairs, "prod/empty", "", "outside", "x")
+	o.push(pairs...)
+	tree := o.open(source.Options{Path: "/prod/"}).fetch().Tree
+	if err := fstest.TestFS(tree, files...); err != nil {
+		t.Error(err)
+	}
+	if _, err := tree.Open("outside"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file outside the path: %v", err)
+	}
+	want := o.git("", "rev-parse", "HEAD:prod/sub/b.yaml")
+	if got, err := tree.Hash("sub/b.yaml"); err != nil || got != want {
+		t.Errorf("hash is %s, %v; want %s", got, err, want)
+	}
+	for name, cause := range map[string]error{"sub": fs.ErrInvalid, "none": fs.ErrNotExist, "../x": fs.ErrInvalid} {
+		if _, err := tree.Hash(name); !errors.Is(err, cause) {
+			t.Errorf("hash of %s: %v; want %v", name, err, cause)
+		}
+	}
+}
+
+func TestTreeIsReadWhileFetching(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	o.push("a", "0", "b", "always")
+	r := o.open(source.Options{Limits: source.Limits{Packs: 2}})
+	snapshot := r.fetch()
+	for i := range 8 {
+		o.push("a", fmt.Sprint(i+1))
+		var readers sync.WaitGroup
+		for range 4 {
+			readers.Go(func() {
+				for range 100 {
+					if data, err := snapshot.Tree.ReadFile("b"); err != nil || string(data) != "always" {
+						t.Errorf("read %q, %v during fetch %d", data, err, i)
+						return
+					}
+				}
+			})
+		}
+		next := r.fetch()
+		readers.Wait()
+		snapshot = next
+	}
+}
+
+func TestPaths(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	o.push("prod/app/a.yaml", "a", "staging/b", "b", "file", "f")
+	blob := o.git("target", "hash-object", "-w", "--stdin")
+	o.git("", "update-index", "--add", "--cacheinfo", "120000,"+blob+",link")
+	o.git("", "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("1", 40)+",module")
+	o.git("", "commit", "--quiet", "--message", "odd entries")
+	o.must(o.repo.Push(t.Context()))
+
+	for path, name := range map[string]string{"prod": "app/a.yaml", "./prod/app/": "a.yaml", "/prod//app": "a.yaml"} {
+		if got := content(t, (&origin{T: t, url: o.url}).open(source.Options{Path: path}).fetch(), name); got != "a" {
+			t.Errorf("path %s: got %q", path, got)
+		}
+	}
+	for path, c := range map[string]struct {
+		reason source.Reason
+		words  string
+	}{
+		"prodd":     {source.PathNotFound, "path prodd not found in commit"},
+		"prod/nope": {source.PathNotFound, "prod has the directories app"},
+		"file":      {source.PathNotFound, "path file is a file"},
+		"file/x":    {source.PathNotFound, "path file is a file"},
+		"link":      {source.UnsupportedEntry, "path link is a symbolic link"},
+		"link/x":    {source.UnsupportedEntry, "path link is a symbolic link"},
+		"module":    {source.UnsupportedEntry, "path module is a submodule"},
+	} {
+		(&origin{T: t, url: o.url}).open(source.Options{Path: path}).refused(c.reason, c.words)
+	}
+	_, err := source.Open(source.Options{URL: o.url, AllowInsecure: true, Path: "prod/../.."})
+	checkError(t, err, source.InvalidPath, "leads upwards")
+}
+
+func TestEmptyPath(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	o.push()
+	o.open(source.Options{}).refused(source.EmptyPath, "holds no file")
+	o.push("a", "1")
+	empty := o.git("", "mktree")
+	o.pushTree("040000 tree " + o.git("040000 tree "+empty+"\tsub\x00", "mktree", "-z") + "\tprod")
+	o.open(source.Options{Path: "prod"}).refused(source.EmptyPath, "path prod holds no file", "add manifests")
+}
+
+// pushTree pushes a commit whose root holds one entry, as git mktree reads it, beside a directory "fine".
+func (o *origin) pushTree(entry string) {
+	o.Helper()
+	blob := o.git("fine", "hash-object", "-w", "--stdin")
+	fine := o.git("100644 blob "+blob+"\ta.yaml\x00", "mktree", "-z")
+	root := o.git(entry+"\x00040000 tree "+fine+"\tfine\x00", "mktree", "-z", "--missing")
+	commit := o.git("", "commit-tree", "-m", "tree", root)
+	o.git("", "push", "--quiet", "--force", "origin", commit+":refs/heads/main")
+}
+
+func TestOddEntriesAreRefusedInsideThePathAndIgnoredOutside(t *testing.T) {
+	shared := newOrigin(t, gitserver.Options{})
+	shared.push("a", "1")
+	for name, c := range map[string]struct {
+		mode, entry, want string
+	}{
+		"symbolic link":       {"120000 blob", "link.yaml", "link.yaml is a symbolic link"},
+		"submodule":           {"160000 commit", "lib", "lib is a submodule"},
+		"newline":             {"100644 blob", "a\nb", `"odd/a\nb" has a name with characters that cannot be seen`},
+		"escape sequence":     {"100644 blob", "a\x1b[31mb", `\x1b[31mb`},
+		"right-to-left mark":  {"100644 blob", "a\u202eb", `a\u202eb" has a name with characters that cannot be seen`},
+		"not UTF-8":           {"100644 blob", "a\xffb", "not UTF-8"},
+		"backslash":           {"100644 blob", `a\..\b`, "leads elsewhere"},
+		"two dots":            {"100644 blob", "..", "leads elsewhere"},
+		"dot":                 {"100644 blob", ".", "leads elsewhere"},
+		"git":                 {"100644 blob", ".git", ".git has a name that belongs to Git"},
+		"git in capitals":     {"100644 blob", ".GiT", ".GiT has a name that belongs to Git"},
+		"git's short name":    {"100644 blob", "GIT~1", "GIT~1 has a name that belongs to Git"},
+		"directory named git": {"040000 tree", ".git", ".git has a name that belongs to Git"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &origin{T: t, server: shared.server, repo: shared.repo, url: shared.url}
+			hash := o.git("target", "hash-object", "-w", "--stdin")
+			switch {
+			case strings.HasSuffix(c.mode, "tree"):
+				hash = o.git("100644 blob "+hash+"\tx\x00", "mktree", "-z")
+			case strings.HasSuffix(c.mode, "commit"):
+				hash = strings.Repeat("1", 40)
+			}
+			odd := o.git(c.mode+" "+hash+"\t"+c.entry+"\x00", "mktree", "-z", "--missing")
+			o.pushTree("040000 tree " + odd + "\todd")
+			o.open(source.Options{}).refused(source.UnsupportedEntry, c.want, "put plain files in their place")
+			o.open(source.Options{Path: "odd"}).refused(source.UnsupportedEntry)
+			if got := content(t, o.open(source.Options{Path: "fine"}).fetch(), "a.yaml"); got != "fine" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestTreeBombIsBounded(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	o.push("a", "1")
+	hash, kind := o.git("x", "hash-object", "-w", "--stdin"), "100644 blob "
+	for range 10 {
+		var entries strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&entries, "%s%s\tn%d\x00", kind, hash, i)
+		}
+		hash, kind = o.git(entries.String(), "mktree", "-z"), "040000 tree "
+	}
+	o.pushTree(kind + hash + "\tbomb")
+	o.open(source.Options{Limits: source.Limits{Files: 10_000}}).refused(source.TooLarge, "more than 10000 files")
+	o.open(source.Options{Path: "fine"}).fetch()
+}
