@@ -22,19 +22,24 @@ import (
 // patience bounds every scene.
 const patience = 2 * time.Minute
 
-// scene is one thing that happens. act makes it happen; until returns when the cluster, or Kilter, has answered.
+// scene is one thing that happens. act makes it happen; until returns when the cluster, or Kilter, has answered. The time between
+// the two is shown.
 type scene struct {
-	title string
-	act   func(context.Context, *stage) error
-	until func(context.Context, *stage) error
-	shown string // what was seen, said after until has returned
+	title  string
+	act    func(context.Context, *stage) error
+	until  func(context.Context, *stage) error
+	shown  string   // what was seen
+	settle []string // the texts of the line with which Kilter ends the scene
 }
+
+// settled is in the line that says that everything is as Git says.
+var settled = []string{" objects: ", " current  ("}
 
 var scenes = []scene{
 	{
 		title: "First sync: what is in Git comes to the cluster, in order of its dependencies",
 		act:   func(context.Context, *stage) error { return nil },
-		until: func(ctx context.Context, s *stage) error { return s.line(ctx, " objects: ", " current  (") },
+		until: func(ctx context.Context, s *stage) error { return s.line(ctx, settled...) },
 		shown: "every object is in the cluster and every rollout has finished",
 	},
 	{
@@ -50,7 +55,8 @@ var scenes = []scene{
 				return o.(*batchv1.CronJob).Spec.Schedule == "30 7 * * 1-5"
 			})
 		},
-		shown: "from the push until the cluster has the new schedule",
+		shown:  "from the push until the cluster has the new schedule",
+		settle: settled,
 	},
 	{
 		title: "Somebody scales by hand: Deployment web from 3 to 1",
@@ -64,7 +70,8 @@ var scenes = []scene{
 				return *o.(*appsv1.Deployment).Spec.Replicas == 3
 			})
 		},
-		shown: "from the edit until it is undone",
+		shown:  "from the edit until it is undone",
+		settle: settled,
 	},
 	{
 		title: "A push with a mistake: backoffLimit: -1",
@@ -75,7 +82,8 @@ var scenes = []scene{
 			return s.push(ctx, "Never give up")
 		},
 		until: func(ctx context.Context, s *stage) error { return s.line(ctx, "rejected", "jobs/db-migrate.yaml:") },
-		shown: "from the push until it is refused, with file and line; the cluster was not touched",
+		shown:  "from the push until it is refused, with file and line; the cluster was not touched",
+		settle: []string{"CommitRejected"},
 	},
 	{
 		title: "The next push mends it, and deletes a file: config/feature-flags.yaml",
@@ -91,7 +99,8 @@ var scenes = []scene{
 		until: func(ctx context.Context, s *stage) error {
 			return s.watch(ctx, s.cluster.CoreV1().RESTClient(), "configmaps", "feature-flags", &corev1.ConfigMap{}, nil)
 		},
-		shown: "from the push until the ConfigMap is gone",
+		shown:  "from the push until the ConfigMap is gone",
+		settle: settled,
 	},
 }
 
@@ -133,7 +142,11 @@ func (s *stage) play(ctx context.Context, scene scene) (time.Duration, error) {
 	if err := scene.until(ctx, s); err != nil {
 		return 0, err
 	}
-	return time.Since(start), nil
+	took := time.Since(start)
+	if scene.settle == nil {
+		return took, nil
+	}
+	return took, s.line(ctx, scene.settle...)
 }
 
 // line waits for Kilter to print a line.

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// upTimeout is how long a cluster may take to become ready; it takes about ten seconds on two cores.
+// upTimeout is how long a cluster may take to become ready; five seconds suffice on two idle cores.
 const upTimeout = 2 * time.Minute
 
 type upOptions struct {

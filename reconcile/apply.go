@@ -142,8 +142,21 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 		return change
 	}
 	change.Failure = newFailure(err, l.cluster.host)
+	change.Failure.Where = l.locate(action.Object, change.Failure)
 	change.Again = l.attempts.failed(action, change.Failure, l.clock())
 	return change
+}
+
+// locate finds the line to mend: that of the first field that the server refused, or where the object begins. It is zero for an
+// object that left Git.
+func (l *Loop) locate(object *manifests.Object, failure *Failure) manifests.Origin {
+	switch {
+	case object == nil:
+		return manifests.Origin{}
+	case len(failure.Causes) == 0 || l.revision != l.snapshot.Revision:
+		return object.Origin
+	}
+	return manifests.Locate(l.snapshot.Tree, object.Origin, failure.Causes[0].Field)
 }
 
 func (l *Loop) request(ctx context.Context, object *manifests.Object, places map[place]resource) (*diff.Live, error) {

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"kilter.dev/kilter/manifests"
 )
 
 // Class says what a failed request asks for. The set is closed: status, metrics and retries go by it.
@@ -30,7 +32,8 @@ type Failure struct {
 	Class  Class
 	Reason string // the server's reason, such as "Invalid" or "Forbidden"
 	Causes []FieldCause
-	Text   string // what is wrong and the way out
+	Text   string           // what is wrong and the way out
+	Where  manifests.Origin // the place to mend it; zero for an object that left Git
 }
 
 // FieldCause is one field that the server refused.

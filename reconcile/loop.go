@@ -110,7 +110,9 @@ func (l *Loop) Request(value string) {
 
 // Run makes passes until ctx is done: one at each interval, and one whenever something that matters changes in the cluster.
 // It ends within the time of one request once ctx is done, and returns the last Result.
-func (l *Loop) Run(ctx context.Context) *Result { return l.run(ctx, func(*Result) bool { return false }) }
+func (l *Loop) Run(ctx context.Context) *Result {
+	return l.run(ctx, func(*Result) bool { return false })
+}
 
 // RunOnce looks at the repository once and makes passes until nothing will change any more by itself.
 func (l *Loop) RunOnce(ctx context.Context) *Result {
@@ -189,4 +191,6 @@ func (l *Loop) kindsDue() bool {
 }
 
 // defaultNamespace is where manifests that name no namespace go.
-func (l *Loop) defaultNamespace() string { return cmp.Or(l.sync.Spec.TargetNamespace, l.sync.Namespace) }
+func (l *Loop) defaultNamespace() string {
+	return cmp.Or(l.sync.Spec.TargetNamespace, l.sync.Namespace)
+}

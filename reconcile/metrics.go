@@ -112,4 +112,3 @@ func number(b bool) float64 {
 	}
 	return 0
 }
-

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"kilter.dev/kilter/manifests"
@@ -37,10 +38,9 @@ func (l *Loop) finish(r *Result) {
 
 // told is what was logged last: a state is logged when it is new, not at every pass.
 type told struct {
-	reason   Reason
-	message  string
-	blocked  map[manifests.ID]bool
-	warnings string
+	reason  Reason
+	message string
+	blocked map[manifests.ID]bool
 }
 
 // done names in the past tense what a change did.
@@ -49,37 +49,40 @@ var done = map[diff.Op]string{diff.Create: "created", diff.Update: "updated", di
 // tell logs one line per changed object, one per new trouble, and one for the pass when anything is new.
 func (t told) tell(log *slog.Logger, r *Result) told {
 	ctx := context.Background()
-	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}, warnings: r.Attempted}
+	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}}
 	news := r.NewCommit || next.reason != t.reason
 	for _, c := range r.Changes {
-		attrs := []slog.Attr{slog.String("object", c.ID.String())}
-		if c.Object != nil {
-			attrs = append(attrs, slog.String("origin", c.Object.Origin.String()))
-		}
 		switch {
 		case c.Failure == nil:
 			news = true
-			log.LogAttrs(ctx, slog.LevelInfo, done[c.Op], append(attrs, slog.String("why", c.Reason))...)
+			why := c.Reason
+			if c.Op == diff.Create {
+				why = "" // a creation explains itself
+			}
+			origin := manifests.Origin{}
+			if c.Object != nil {
+				origin = c.Object.Origin
+			}
+			log.LogAttrs(ctx, slog.LevelInfo, done[c.Op], about(c.ID, origin, why)...)
 		case !c.Again:
 			news = true
-			log.LogAttrs(ctx, slog.LevelError, "failed", append(attrs, slog.String("why", c.trouble().Message))...)
+			t := c.trouble()
+			log.LogAttrs(ctx, slog.LevelError, "failed", about(t.Object, t.Origin, t.Message)...)
 		}
 	}
 	for _, b := range r.Blocked {
 		next.blocked[b.Object.ID] = true
 		if !t.blocked[b.Object.ID] {
-			log.LogAttrs(ctx, slog.LevelInfo, "waits", slog.String("object", b.Object.ID.String()), slog.String("origin", b.Object.Origin.String()),
-				slog.String("why", "for "+b.By.String()+": "+b.Reason))
+			log.LogAttrs(ctx, slog.LevelInfo, "waits", about(b.Object.ID, b.Object.Origin, "for "+b.By.String()+": "+b.Reason)...)
 		}
 	}
 	if r.NewCommit {
 		for _, t := range r.Troubles()[:len(r.Rejected)] {
-			log.LogAttrs(ctx, slog.LevelError, "rejected", slog.String("object", t.Object.String()),
-				slog.String("origin", t.Origin.String()), slog.String("why", t.Message))
+			log.LogAttrs(ctx, slog.LevelError, "rejected", about(t.Object, t.Origin, t.Message)...)
 		}
 	}
 	next.message = r.Message()
-	if next.reason != Progressing && next.message != t.message {
+	if bad(next.reason) && next.message != t.message {
 		news = true
 	}
 	if news {
@@ -92,6 +95,17 @@ func (t told) tell(log *slog.Logger, r *Result) told {
 			slog.Duration("took", r.Finished.Sub(r.Started).Round(time.Millisecond)))
 	}
 	return next
+}
+
+// about returns the attributes of a line on one object; those that are empty are left out.
+func about(id manifests.ID, origin manifests.Origin, why string) []slog.Attr {
+	var attrs []slog.Attr
+	for _, a := range []slog.Attr{slog.String("object", id.String()), slog.String("origin", origin.String()), slog.String("why", why)} {
+		if strings.TrimSpace(a.Value.String()) != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
 }
 
 // bad reports whether somebody has to act on a reason, or be patient with trouble.

@@ -258,9 +258,8 @@ func compareTroubles(a, b Trouble) int {
 }
 
 func (c Change) trouble() Trouble {
-	t := Trouble{Object: c.ID, Reason: c.Failure.Reason, Message: fmt.Sprintf("cannot %s it: %s", c.Op, c.Failure.Text)}
-	if c.Object != nil {
-		t.Origin = c.Object.Origin
+	return Trouble{
+		Origin: c.Failure.Where, Object: c.ID, Reason: c.Failure.Reason,
+		Message: fmt.Sprintf("cannot %s it: %s", c.Op, c.Failure.Text),
 	}
-	return t
 }
