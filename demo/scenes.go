@@ -10,13 +10,9 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
-	watchtools "k8s.io/client-go/tools/watch"
+
+	"kilter.dev/kilter/internal/await"
 )
 
 // patience bounds every scene.
@@ -51,9 +47,9 @@ var scenes = []scene{
 			return s.push(ctx, "Send the report after the night's orders are in")
 		},
 		until: func(ctx context.Context, s *stage) error {
-			return s.watch(ctx, s.cluster.BatchV1().RESTClient(), "cronjobs", "report", &batchv1.CronJob{}, func(o runtime.Object) bool {
-				return o.(*batchv1.CronJob).Spec.Schedule == "30 7 * * 1-5"
-			})
+			report := await.Object{Client: s.cluster.BatchV1().RESTClient(), Resource: "cronjobs", Namespace: namespace, Name: "report"}
+			_, err := await.Until(ctx, report, func(c *batchv1.CronJob) bool { return c.Spec.Schedule == "30 7 * * 1-5" })
+			return err
 		},
 		shown:  "from the push until the cluster has the new schedule",
 		settle: settled,
@@ -66,9 +62,9 @@ var scenes = []scene{
 			return err
 		},
 		until: func(ctx context.Context, s *stage) error {
-			return s.watch(ctx, s.cluster.AppsV1().RESTClient(), "deployments", "web", &appsv1.Deployment{}, func(o runtime.Object) bool {
-				return *o.(*appsv1.Deployment).Spec.Replicas == 3
-			})
+			web := await.Object{Client: s.cluster.AppsV1().RESTClient(), Resource: "deployments", Namespace: namespace, Name: "web"}
+			_, err := await.Until(ctx, web, func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })
+			return err
 		},
 		shown:  "from the edit until it is undone",
 		settle: settled,
@@ -81,7 +77,7 @@ var scenes = []scene{
 			}
 			return s.push(ctx, "Never give up")
 		},
-		until: func(ctx context.Context, s *stage) error { return s.line(ctx, "rejected", "jobs/db-migrate.yaml:") },
+		until:  func(ctx context.Context, s *stage) error { return s.line(ctx, "rejected", "jobs/db-migrate.yaml:") },
 		shown:  "from the push until it is refused, with file and line; the cluster was not touched",
 		settle: []string{"CommitRejected"},
 	},
@@ -97,7 +93,9 @@ var scenes = []scene{
 			return s.push(ctx, "Drop the feature flags")
 		},
 		until: func(ctx context.Context, s *stage) error {
-			return s.watch(ctx, s.cluster.CoreV1().RESTClient(), "configmaps", "feature-flags", &corev1.ConfigMap{}, nil)
+			return await.Gone[corev1.ConfigMap](ctx, await.Object{
+				Client: s.cluster.CoreV1().RESTClient(), Resource: "configmaps", Namespace: namespace, Name: "feature-flags",
+			})
 		},
 		shown:  "from the push until the ConfigMap is gone",
 		settle: settled,
@@ -153,20 +151,4 @@ func (s *stage) play(ctx context.Context, scene scene) (time.Duration, error) {
 func (s *stage) line(ctx context.Context, texts ...string) error {
 	_, err := s.kilter.Line(ctx, texts...)
 	return err
-}
-
-// watch waits until an object fulfils a condition, or, without one, until it is gone.
-func (s *stage) watch(ctx context.Context, client rest.Interface, resource, name string, kind runtime.Object, is func(runtime.Object) bool) error {
-	lw := cache.NewListWatchFromClient(client, resource, namespace, fields.OneTermEqualSelector("metadata.name", name))
-	gone := func(store cache.Store) (bool, error) { return is == nil && len(store.List()) == 0, nil }
-	_, err := watchtools.UntilWithSync(ctx, lw, kind, gone, func(event watch.Event) (bool, error) {
-		if event.Type == watch.Deleted {
-			return is == nil, nil
-		}
-		return is != nil && is(event.Object), nil
-	})
-	if err != nil {
-		return fmt.Errorf("waiting for %s %s: %w", resource, name, err)
-	}
-	return nil
 }

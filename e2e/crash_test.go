@@ -1,0 +1,119 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"testing/fstest"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+var configMaps = map[string]schema.GroupVersionResource{"ConfigMap": {Version: "v1", Resource: "configmaps"}}
+
+// TestKilledMidApply kills the loop with SIGKILL once the cluster shows the k-th object, for several k, and runs it again: everything
+// that is in the cluster is in Git, everything in Git is in the cluster, and the inventory covers it all.
+func TestKilledMidApply(t *testing.T) {
+	const objects = 120
+	for _, k := range []int{1, 30, 90} {
+		t.Run(fmt.Sprintf("after %d objects", k), func(t *testing.T) {
+			t.Parallel()
+			ctx, c := newCluster(t)
+			ns := c.namespace(t, "crash")
+			files, want := fstest.MapFS{}, map[string]bool{}
+			for i := range objects {
+				name := fmt.Sprintf("object-%03d", i)
+				files["prod/"+name+".yaml"] = configMap(name)
+				want["ConfigMap "+name] = true
+			}
+			repo, url := repository(t, files)
+			sync := syncFile(t, ns, url, "")
+			parent := inventory.Parent{
+				GroupVersion: schema.GroupVersion{Version: "v1"}, Kind: "ConfigMap", Namespace: ns, Name: "kilter-e2e",
+			}
+
+			events, err := c.CoreV1().ConfigMaps(ns).Watch(ctx, metav1.ListOptions{LabelSelector: inventory.PartOfLabel + "=" + parent.ID()})
+			must(t, err)
+			defer events.Stop()
+			run := kilter(t, "run", "-f", sync, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+			for seen := 0; seen < k; {
+				select {
+				case event := <-events.ResultChan():
+					if event.Type == watch.Added {
+						seen++
+					}
+				case <-ctx.Done():
+					t.Fatalf("saw %d of %d objects", seen, k)
+				}
+			}
+			run.Kill()
+			left := len(c.members(ctx, t, parent, configMaps))
+			t.Logf("killed with %d of %d objects in the cluster", left, objects)
+
+			// The next commit drops a third of the objects, among them some that only the killed process knew of.
+			for i := 0; i < objects; i += 3 {
+				name := fmt.Sprintf("object-%03d", i)
+				must(t, repo.Remove("prod/"+name+".yaml"))
+				delete(want, "ConfigMap "+name)
+			}
+			push(t, repo)
+			once(ctx, t, 0, "run", "-f", sync, "--once", "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+			if got := c.members(ctx, t, parent, configMaps); !maps.Equal(got, want) {
+				t.Errorf("the cluster holds %d objects, Git %d", len(got), len(want))
+			}
+			stored, err := c.CoreV1().ConfigMaps(ns).Get(ctx, parent.Name, metav1.GetOptions{})
+			must(t, err)
+			if contents, ok := parent.Read(stored.Annotations); !ok || len(contents.GroupKinds) != 1 {
+				t.Errorf("the inventory lists %v", stored.Annotations)
+			}
+		})
+	}
+}
+
+func configMap(name string) *fstest.MapFile {
+	return &fstest.MapFile{Data: fmt.Appendf(nil, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {key: value}\n", name), Mode: 0o644}
+}
+
+// TestForeignObjectsStay runs a Sync beside objects that are not its own, some of them with the set's label, and prunes: they stay.
+func TestForeignObjectsStay(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	ns := c.namespace(t, "foreign")
+	repo, url := repository(t, fstest.MapFS{
+		"prod/kept.yaml": configMap("kept"), "prod/dropped.yaml": configMap("dropped"), "prod/taken.yaml": configMap("taken"),
+	})
+	sync := syncFile(t, ns, url, "  maxPrune: \"100%\"\n")
+	parent := inventory.Parent{GroupVersion: schema.GroupVersion{Version: "v1"}, Kind: "ConfigMap", Namespace: ns, Name: "kilter-e2e"}
+	run := kilter(t, "run", "-f", sync, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	line(ctx, t, run, "3 objects: 3 current")
+
+	// Somebody's own object with a copied label, as controllers make them, and one that was ours and was replaced.
+	create := func(name string) {
+		cm := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"labels":{%q:%q}}}`, name, inventory.PartOfLabel, parent.ID())
+		_, err := c.CoreV1().ConfigMaps(ns).Patch(ctx, name, types.ApplyPatchType, cm, metav1.PatchOptions{FieldManager: "somebody"})
+		must(t, err)
+	}
+	create("copied")
+	must(t, repo.Remove("prod/taken.yaml"))
+	must(t, c.CoreV1().ConfigMaps(ns).Delete(ctx, "taken", metav1.DeleteOptions{}))
+	must(t, repo.Remove("prod/dropped.yaml"))
+	push(t, repo)
+	line(ctx, t, run, "deleted", "ConfigMap "+ns+"/dropped")
+	line(ctx, t, run, "1 object: 1 current")
+	create("taken")
+
+	if _, err := c.CoreV1().ConfigMaps(ns).Get(ctx, "copied", metav1.GetOptions{}); err != nil {
+		t.Errorf("an object of somebody else: %v", err)
+	}
+	once(ctx, t, 0, "run", "-f", sync, "--once", "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	for _, name := range []string{"copied", "taken"} {
+		if _, err := c.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{}); err != nil {
+			t.Errorf("an object of somebody else: %v", err)
+		}
+	}
+}
