@@ -102,7 +102,7 @@ func (c *cluster) members(ctx context.Context, t *testing.T, parent inventory.Pa
 }
 
 // kubeconfigOf writes a kubeconfig for a ServiceAccount and returns its name.
-func (c *cluster) kubeconfigOf(ctx context.Context, t *testing.T, token, namespace string) string {
+func (c *cluster) kubeconfigOf(t *testing.T, token, namespace string) string {
 	t.Helper()
 	config := clientcmdapi.NewConfig()
 	config.Clusters["c"] = &clientcmdapi.Cluster{Server: c.config.Host, CertificateAuthorityData: c.config.CAData, CertificateAuthority: c.config.CAFile}

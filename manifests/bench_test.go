@@ -28,9 +28,7 @@ func workloads(n int) hashedTree {
 %[1]s          requests: {cpu: 100m, memory: 64Mi}
 %[1]s          limits: {memory: 128Mi}
 `
-	template := func(indent, restart string) string {
-		return strings.Replace(fmt.Sprintf(pod, indent, restart), "\n"+indent+"      labels", "\n"+indent+"      labels", 1)
-	}
+	template := func(indent, restart string) string { return fmt.Sprintf(pod, indent, restart) }
 	head := "apiVersion: %s\nkind: %s\nmetadata:\n  name: demo-%d\n  labels: {app.kubernetes.io/name: demo}\n"
 	files := make(map[string]string, n)
 	for i := range n {

@@ -48,7 +48,8 @@ type decoder struct {
 func decode(file string, data []byte, options Options) *parsed {
 	d := &decoder{file: file, options: options, out: &parsed{}}
 	if int64(len(data)) > options.MaxFileBytes {
-		d.fileProblem(Origin{File: file}, ReasonLimit, fmt.Sprintf("larger than %d bytes: split it, or raise the limit", options.MaxFileBytes))
+		d.fileProblem(Origin{File: file}, ReasonLimit,
+			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", options.MaxFileBytes))
 		return d.out
 	}
 	documents(file, data,
@@ -61,7 +62,9 @@ func decode(file string, data []byte, options Options) *parsed {
 }
 
 func (d *decoder) fileProblem(at Origin, reason, message string) {
-	d.out.problems = append(d.out.problems, Problem{Origin: at, Reason: reason, Severity: Error, Message: message})
+	if len(d.out.problems) < maxProblems {
+		d.out.problems = append(d.out.problems, Problem{Origin: at, Reason: reason, Severity: Error, Message: message})
+	}
 }
 
 func (d *decoder) origin(doc int, node *yaml.Node) Origin {
@@ -70,7 +73,7 @@ func (d *decoder) origin(doc int, node *yaml.Node) Origin {
 
 // document reads a document: an object, a list of objects, or nothing.
 func (d *decoder) document(doc document) {
-	if doc.root == nil {
+	if doc.root == nil || d.out.documents > d.options.MaxDocuments {
 		return
 	}
 	d.node(doc.index, doc.root, 0)
@@ -101,7 +104,9 @@ func (d *decoder) node(doc int, node *yaml.Node, depth int) {
 		return
 	}
 	for _, item := range items.Content {
-		d.node(doc, item, depth)
+		if d.out.documents <= d.options.MaxDocuments {
+			d.node(doc, item, depth)
+		}
 	}
 }
 
@@ -130,6 +135,9 @@ func typeOf(node *yaml.Node) (gvk schema.GroupVersionKind, problem string) {
 	return gv.WithKind(kind), ""
 }
 
+// maxProblems bounds how many things are said to be wrong with the structure of one object, and with one file as a whole.
+const maxProblems = 100
+
 // object reads one object: its structure first, then its types and rules.
 func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) {
 	m := &manifest{
@@ -143,6 +151,9 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 		},
 	}
 	report := func(at *yaml.Node, field, reason, message string) {
+		if len(m.problems) >= maxProblems {
+			return
+		}
 		m.problems = append(m.problems, Problem{
 			Origin: d.origin(doc, at), Object: m.object.ID,
 			Field: field, Reason: reason, Severity: Error, Message: message,

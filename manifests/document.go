@@ -8,7 +8,6 @@ import (
 	"io"
 	"path"
 	"regexp"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -186,29 +185,34 @@ func jsonDocuments(data []byte, yield func(document), fail func(*syntaxError)) {
 type jsonParser struct {
 	data    []byte
 	decoder *json.Decoder
-	lines   []int // offset of each line's first byte
 	depth   int
+
+	// The last place asked for: places are asked for in order, so the text is walked once.
+	offset, line, column int
 }
 
 // maxJSONDepth bounds recursion; YAML's parser has the same bound of its own.
 const maxJSONDepth = 10_000
 
 func newJSONParser(data []byte) *jsonParser {
-	p := &jsonParser{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), lines: []int{0}}
+	p := &jsonParser{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), line: 1, column: 1}
 	p.decoder.UseNumber()
-	for i, c := range data {
-		if c == '\n' {
-			p.lines = append(p.lines, i+1)
-		}
-	}
 	return p
 }
 
 // position returns the line and column, in characters, of an offset.
 func (p *jsonParser) position(offset int) (line, column int) {
-	offset = min(offset, len(p.data))
-	line = sort.SearchInts(p.lines, offset+1)
-	return line, utf8.RuneCount(p.data[p.lines[line-1]:offset]) + 1
+	if offset < p.offset {
+		p.offset, p.line, p.column = 0, 1, 1
+	}
+	for p.offset < min(offset, len(p.data)) {
+		r, size := utf8.DecodeRune(p.data[p.offset:])
+		p.offset, p.column = p.offset+size, p.column+1
+		if r == '\n' {
+			p.line, p.column = p.line+1, 1
+		}
+	}
+	return p.line, p.column
 }
 
 func (p *jsonParser) errorOffset(err error) int {

@@ -135,7 +135,8 @@ func (e *encoder) key(node *yaml.Node) bool {
 		e.fail(node, ReasonUnsupported, "key: "+err.Error())
 		return false
 	case s.kind != stringScalar:
-		e.fail(node, ReasonUnsupported, fmt.Sprintf("a key must be a string, but YAML reads %s as %s: write %q", shownKey(node), s.kind, node.Value))
+		e.fail(node, ReasonUnsupported,
+			fmt.Sprintf("a key must be a string, but YAML reads %s as %s: write %q", shownKey(node), s.kind, node.Value))
 		return false
 	}
 	return true

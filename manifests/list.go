@@ -23,11 +23,11 @@ const ignoreFile = ".kilterignore"
 // maxIgnoreBytes bounds a .kilterignore file.
 const maxIgnoreBytes = 1 << 20
 
-// list finds the manifests of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A .kilterignore file in
+// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A .kilterignore file in
 // gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
-func list(tree fs.FS) (*listing, error) {
+func list(tree fs.FS, root string) (*listing, error) {
 	l := &listing{}
-	if err := l.directory(tree, ".", nil); err != nil {
+	if err := l.directory(tree, root, nil); err != nil {
 		return nil, err
 	}
 	slices.Sort(l.files)

@@ -208,7 +208,7 @@ func TestAnUnreadableTreeIsNoSet(t *testing.T) {
 	}
 }
 
-func TestAbsentNames(t *testing.T) {
+func TestFilesThatAreNoText(t *testing.T) {
 	tree := fstest.MapFS{
 		"link.yaml": {Mode: fs.ModeSymlink, Data: []byte("a.yaml")},
 		"utf8.yaml": {Data: []byte("a: b\nc: \xff\n")},

@@ -40,7 +40,7 @@ func (id ID) Compare(other ID) int {
 
 // Origin is a place in a snapshot. Line and Column count from 1, Document from 0; zero Line means the whole file.
 type Origin struct {
-	File     string // relative to the snapshot's path
+	File     string // its name in the repository
 	Document int
 	Line     int
 	Column   int
@@ -57,13 +57,16 @@ func (o Origin) String() string {
 	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
 }
 
-// Object is one desired object, as a manifest states it.
+// Object is one desired object, as a manifest states it. It is never changed: a Loader hands out the same Object again as long as
+// its file and namespace stay the same.
 type Object struct {
 	ID      ID
 	Version string // the API version the manifest uses, without the group: "v1"
 	Origin  Origin // where the document's first key stands
 	Hash    string // hex SHA-256 of JSON: equal hashes mean the same request to the server
-	JSON    []byte // the manifest as compact JSON with sorted keys, namespace filled in, nothing else added
+	// JSON is the manifest as compact JSON with sorted keys, its namespace filled in, and without what generators add and the server
+	// ignores: status, null creationTimestamps, metadata.generation, metadata.selfLink, the namespace of a cluster-scoped object.
+	JSON []byte
 
 	// DependsOn lists what config.kubernetes.io/depends-on names, sorted.
 	DependsOn []ID
@@ -76,7 +79,9 @@ func (o *Object) GroupVersionKind() schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: o.ID.Group, Version: o.Version, Kind: o.ID.Kind}
 }
 
-// Set is what one commit asks for: every object, sorted by ID, each exactly once.
+// Set is what one commit asks for: every object that no error Problem names, sorted by ID, each exactly once. A Set that is
+// Rejected does not hold all that the commit asks for: the missing ones are the Objects of its Problems, where their files
+// could be read that far.
 type Set struct {
 	Objects  []*Object
 	Problems []Problem // errors first, then warnings, each in the order of files and lines

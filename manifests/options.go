@@ -25,6 +25,8 @@ func (o Options) withDefaults() Options {
 
 // Target is what a tree is loaded for.
 type Target struct {
+	// Path is the directory of the tree to read, slash-separated. Empty means all of it.
+	Path string
 	// DefaultNamespace goes to namespaced objects that name none. Empty means "default".
 	DefaultNamespace string
 	// Scope tells whether the cluster serves a kind, and whether its objects are namespaced. Kinds whose CRD is in the tree are
@@ -32,5 +34,7 @@ type Target struct {
 	// is not in the tree are taken for namespaced ones.
 	Scope func(schema.GroupVersionKind) (namespaced, known bool)
 }
+
+func (t Target) path() string { return cmp.Or(t.Path, ".") }
 
 func (t Target) namespace() string { return cmp.Or(t.DefaultNamespace, "default") }

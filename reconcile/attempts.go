@@ -46,20 +46,24 @@ func (a *attempts) failed(action diff.Action, failure *Failure, now time.Time) (
 	return known && a.by[action.ID].count > 1
 }
 
-// keep forgets objects that are no longer of interest.
-func (a *attempts) keep(wanted func(manifests.ID) bool) {
+// keep forgets what the plan does not want to do any more.
+func (a *attempts) keep(plan diff.Plan) {
+	wanted := map[manifests.ID]bool{}
+	for _, action := range plan.Changes() {
+		wanted[action.ID] = true
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.by, func(id manifests.ID, _ attempt) bool { return !wanted(id) })
+	maps.DeleteFunc(a.by, func(id manifests.ID, _ attempt) bool { return !wanted[id] })
 }
 
-// next returns when the earliest retry is due; zero when none is.
-func (a *attempts) next() time.Time {
+// next returns when the first retry after a time is due; zero when none is.
+func (a *attempts) next(after time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var first time.Time
 	for _, attempt := range a.by {
-		if !attempt.next.IsZero() && (first.IsZero() || attempt.next.Before(first)) {
+		if attempt.next.After(after) && (first.IsZero() || attempt.next.Before(first)) {
 			first = attempt.next
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/source"
 )
 
@@ -43,7 +44,7 @@ type Loop struct {
 	log      *slog.Logger
 	clock    func() time.Time
 	requests chan string
-	once     bool // the repository is looked at once
+	once     bool // the repository is looked at once: nextFetch stays zero
 
 	// What the repository says.
 	fetchDue   bool
@@ -60,15 +61,16 @@ type Loop struct {
 	applied    string         // the newest revision of which every object was applied
 
 	// What the cluster says.
-	parent     *parentStore
-	observer   *observer
-	places     map[place]resource
-	unresolved []schema.GroupKind // kinds that are wanted, or listed by the inventory, and that the cluster does not serve
-	placesDue  bool
-	inherited  bool // the places that an earlier process may have filled were looked at
-	expected   expectations
-	attempts   attempts
-	waiting    waiting
+	parent       *parentStore
+	observer     *observer
+	clusterFails int // passes in a row that the cluster ended
+	places       map[place]resource
+	unresolved   []schema.GroupKind // kinds that are wanted, or listed by the inventory, and that the cluster does not serve
+	placesDue    bool
+	inherited    bool // the places that an earlier process may have filled were looked at
+	expected     expectations
+	attempts     attempts
+	waiting      waiting
 
 	// What was told last.
 	requested string
@@ -130,13 +132,13 @@ func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 		if ctx.Err() != nil || done(result) {
 			return result
 		}
-		timer := time.NewTimer(l.nextPass().Sub(l.clock()))
+		timer := time.NewTimer(l.nextPass(result).Sub(l.clock()))
 		select {
 		case <-ctx.Done():
 		case <-l.observer.changed:
 		case value := <-l.requests:
 			l.requested, l.fetchDue, l.nextKinds = value, true, time.Time{}
-			l.attempts.keep(func(manifests.ID) bool { return false })
+			l.attempts.keep(diff.Plan{})
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -148,9 +150,15 @@ func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 }
 
 // nextPass returns when something is due that no event announces: a look at the repository, a second attempt, the end of patience.
-func (l *Loop) nextPass() time.Time {
-	next := l.nextFetch
-	for _, due := range []time.Time{l.attempts.next(), l.waiting.next(l.sync.Spec.Timeout.Duration, l.clock())} {
+// What was due when the last pass began and did not come to pass waits for an event, or else the loop would spin.
+func (l *Loop) nextPass(last *Result) time.Time {
+	if last.ClusterError != nil {
+		l.clusterFails++
+		return l.clock().Add(backoff(200*time.Millisecond, 10*time.Second, l.clusterFails))
+	}
+	l.clusterFails = 0
+	next := last.Finished.Add(time.Hour)
+	for _, due := range []time.Time{l.nextFetch, l.attempts.next(last.Started), l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started)} {
 		if !due.IsZero() && due.Before(next) {
 			next = due
 		}
@@ -161,10 +169,10 @@ func (l *Loop) nextPass() time.Time {
 // scheduleFetch sets the next look at the repository: after the interval, or later when looks have failed again and again. A little
 // randomness keeps many Syncs from asking at the same moment.
 func (l *Loop) scheduleFetch() {
-	wait := l.sync.Spec.Interval.Duration
 	if l.once {
-		wait = l.sync.Spec.Timeout.Duration
+		return
 	}
+	wait := l.sync.Spec.Interval.Duration
 	if l.fetchError == nil {
 		l.fetchFails = 0
 	} else {

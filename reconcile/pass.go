@@ -40,6 +40,7 @@ func (l *Loop) pass(ctx context.Context) *Result {
 		return r
 	}
 
+	l.attempts.keep(r.Plan)
 	l.timed(r, "apply", func() {
 		out := l.apply(ctx, r.Plan, l.places)
 		r.Changes, r.Blocked = out.changes, out.blocked
@@ -83,6 +84,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	}
 	var unreachable error
 	set, err := l.loader.Load(ctx, l.snapshot.Tree, manifests.Target{
+		Path:             l.snapshot.Path,
 		DefaultNamespace: l.defaultNamespace(),
 		Scope: func(gvk schema.GroupVersionKind) (namespaced, known bool) {
 			found, err := l.cluster.resolve(gvk.GroupKind(), gvk.Version)
@@ -111,6 +113,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 		return nil
 	}
 	l.set, l.revision = set, l.snapshot.Revision
+	l.waiting.keep(set)
 	l.placesDue = true
 	return nil
 }

@@ -92,7 +92,7 @@ func (t told) tell(log *slog.Logger, r *Result) told {
 		}
 		log.LogAttrs(ctx, level, "pass",
 			slog.String("revision", r.Attempted), slog.String("reason", string(next.reason)), slog.String("message", next.message),
-			slog.Duration("took", r.Finished.Sub(r.Started).Round(time.Millisecond)))
+			slog.String("took", r.Finished.Sub(r.Started).Round(time.Millisecond).String()))
 	}
 	return next
 }

@@ -222,6 +222,9 @@ func (r *Result) Counts() string {
 		}
 	}
 	text := plural(r.Objects, "object")
+	if r.Leaving > 0 {
+		parts = append(parts, fmt.Sprintf("%d leaving", r.Leaving))
+	}
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"time"
 
 	"kilter.dev/kilter/manifests"
@@ -30,12 +31,21 @@ func (w waiting) late(id manifests.ID, found health.Health, timeout time.Duratio
 // restart begins the time of one object anew.
 func (w waiting) restart(id manifests.ID) { delete(w, id) }
 
-// next returns when the first object that is not late yet becomes so; zero when none will.
-func (w waiting) next(timeout time.Duration, now time.Time) time.Time {
+// keep forgets what is not in set.
+func (w waiting) keep(set *manifests.Set) {
+	wanted := make(map[manifests.ID]bool, len(set.Objects))
+	for _, object := range set.Objects {
+		wanted[object.ID] = true
+	}
+	maps.DeleteFunc(w, func(id manifests.ID, _ time.Time) bool { return !wanted[id] })
+}
+
+// next returns when the first object that was not late at a time becomes so; zero when none will.
+func (w waiting) next(timeout time.Duration, after time.Time) time.Time {
 	var first time.Time
 	for _, since := range w {
 		due := since.Add(timeout)
-		if due.After(now) && (first.IsZero() || due.Before(first)) {
+		if due.After(after) && (first.IsZero() || due.Before(first)) {
 			first = due
 		}
 	}

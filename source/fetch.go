@@ -175,6 +175,7 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 		return outcome{}, err
 	}
 	s.tip = commit
+	result.snapshot.Path = a.path
 	result.snapshot.Commit = Commit(commit.String())
 	result.snapshot.Revision = t.revisionAt(commit)
 	return result, nil

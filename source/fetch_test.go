@@ -50,13 +50,13 @@ func TestFetchSendsOnlyWhatIsNew(t *testing.T) {
 	if len(update) != 1 || update[0].Bytes > 2_000 {
 		t.Errorf("the fetch of one changed file was %+v; want one of at most 2 kB", update)
 	}
-	if got := content(t, second, "f00.yaml"); got != "new" {
+	if got := content(t, second, "prod/f00.yaml"); got != "new" {
 		t.Errorf("the changed file is %q", got)
 	}
-	if content(t, first, "f00.yaml") == "new" {
+	if content(t, first, "prod/f00.yaml") == "new" {
 		t.Error("the older snapshot changed")
 	}
-	if content(t, first, "f01.yaml") != content(t, second, "f01.yaml") {
+	if content(t, first, "prod/f01.yaml") != content(t, second, "prod/f01.yaml") {
 		t.Error("an unchanged file changed")
 	}
 	if first.Commit == second.Commit || first.Tree == second.Tree {
@@ -294,11 +294,11 @@ func TestBadCommitIsNotFetchedAgain(t *testing.T) {
 	if fetches := o.server.Fetches(); len(fetches) != 0 {
 		t.Errorf("the bad commit was fetched again: %+v", fetches)
 	}
-	if content(t, good, "a") != "1" {
+	if content(t, good, "prod/a") != "1" {
 		t.Error("the last good snapshot cannot be read")
 	}
 	o.must(o.repo.ForcePush(t.Context(), string(good.Commit)+":refs/heads/main"))
-	if got := r.fetch(); got.Commit != good.Commit || content(t, got, "a") != "1" {
+	if got := r.fetch(); got.Commit != good.Commit || content(t, got, "prod/a") != "1" {
 		t.Errorf("got %s after going back to %s", got.Commit, good.Commit)
 	}
 	if fetches := o.server.Fetches(); len(fetches) != 0 {

@@ -30,8 +30,10 @@ type Snapshot struct {
 	Commit Commit
 	// Revision is the ref and commit as status shows them: "main@sha1:<commit>".
 	Revision string
-	// Tree holds the files below the configured path; names in it are relative to that path.
+	// Tree holds the files below Path and nothing else. Names are the repository's, as its authors know them.
 	Tree *Tree
+	// Path is the configured path in its shortest form; "." for the whole repository.
+	Path string
 }
 
 // Ref selects a commit. At most one field is set; none means the repository's default branch.

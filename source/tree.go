@@ -12,7 +12,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// Tree is the files below one path of one commit, rooted at that path. It implements fs.FS, fs.ReadDirFS, fs.ReadFileFS
+// Tree is the files below one path of one commit, under their names in the repository; of everything else only the directories that
+// lead to the path are there. It implements fs.FS, fs.ReadDirFS, fs.ReadFileFS
 // and fs.StatFS. It holds names and blob IDs; contents are read from the object store on demand. It never changes, and
 // is safe for concurrent use.
 //

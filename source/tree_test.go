@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -26,21 +27,30 @@ func TestTreeIsAFileSystem(t *testing.T) {
 	pairs = append(pairs, "prod/empty", "", "outside", "x")
 	o.push(pairs...)
 	tree := o.open(source.Options{Path: "/prod/"}).fetch().Tree
-	if err := fstest.TestFS(tree, files...); err != nil {
+	if err := fstest.TestFS(tree, below("prod", files)...); err != nil {
 		t.Error(err)
 	}
 	if _, err := tree.Open("outside"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file outside the path: %v", err)
 	}
 	want := o.git("", "rev-parse", "HEAD:prod/sub/b.yaml")
-	if got, err := tree.Hash("sub/b.yaml"); err != nil || got != want {
+	if got, err := tree.Hash("prod/sub/b.yaml"); err != nil || got != want {
 		t.Errorf("hash is %s, %v; want %s", got, err, want)
 	}
-	for name, cause := range map[string]error{"sub": fs.ErrInvalid, "none": fs.ErrNotExist, "../x": fs.ErrInvalid} {
+	for name, cause := range map[string]error{"prod/sub": fs.ErrInvalid, "none": fs.ErrNotExist, "../x": fs.ErrInvalid} {
 		if _, err := tree.Hash(name); !errors.Is(err, cause) {
 			t.Errorf("hash of %s: %v; want %v", name, err, cause)
 		}
 	}
+}
+
+// below returns the names in a directory.
+func below(dir string, names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = path.Join(dir, name)
+	}
+	return all
 }
 
 func TestTreeIsReadWhileFetching(t *testing.T) {
@@ -76,9 +86,10 @@ func TestPaths(t *testing.T) {
 	o.git("", "commit", "--quiet", "--message", "odd entries")
 	o.must(o.repo.Push(t.Context()))
 
-	for path, name := range map[string]string{"prod": "app/a.yaml", "./prod/app/": "a.yaml", "/prod//app": "a.yaml"} {
-		if got := content(t, (&origin{T: t, url: o.url}).open(source.Options{Path: path}).fetch(), name); got != "a" {
-			t.Errorf("path %s: got %q", path, got)
+	for path, clean := range map[string]string{"prod": "prod", "./prod/app/": "prod/app", "/prod//app": "prod/app"} {
+		snapshot := (&origin{T: t, url: o.url}).open(source.Options{Path: path}).fetch()
+		if got := content(t, snapshot, "prod/app/a.yaml"); got != "a" || snapshot.Path != clean {
+			t.Errorf("path %s: got %q below %s", path, got, snapshot.Path)
 		}
 	}
 	for path, c := range map[string]struct {
@@ -152,7 +163,7 @@ func TestOddEntriesAreRefusedInsideThePathAndIgnoredOutside(t *testing.T) {
 			o.pushTree("040000 tree " + odd + "\todd")
 			o.open(source.Options{}).refused(source.UnsupportedEntry, c.want, "put plain files in their place")
 			o.open(source.Options{Path: "odd"}).refused(source.UnsupportedEntry)
-			if got := content(t, o.open(source.Options{Path: "fine"}).fetch(), "a.yaml"); got != "fine" {
+			if got := content(t, o.open(source.Options{Path: "fine"}).fetch(), "fine/a.yaml"); got != "fine" {
 				t.Errorf("got %q", got)
 			}
 		})

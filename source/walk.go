@@ -50,7 +50,10 @@ func (w *walk) read(ctx context.Context, root plumbing.Hash, below string) (*Tre
 		return nil, err
 	}
 	w.dirs = make(map[string][]node)
-	if err := w.list(ctx, top, "."); err != nil {
+	for dir := below; dir != "."; dir = path.Dir(dir) {
+		w.dirs[path.Dir(dir)] = []node{{name: path.Base(dir), dir: true}}
+	}
+	if err := w.list(ctx, top, below); err != nil {
 		return nil, err
 	}
 	switch {

@@ -199,7 +199,7 @@ type ObjectCounts struct {
 
 // ObjectProblem is one thing that is wrong with one object.
 type ObjectProblem struct {
-	// File is relative to the repository's configured path.
+	// File is the file's name in the repository.
 	// +optional
 	File string `json:"file,omitempty"`
 	// +optional

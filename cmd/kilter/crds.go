@@ -14,7 +14,7 @@ func crdsCommand() *cobra.Command {
 		Use:     "crds",
 		Short:   "Print the CustomResourceDefinitions",
 		Example: "  kilter crds | kubectl apply --server-side -f -",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			files, err := fs.Glob(v1alpha1.CRDs, "crds/*.yaml")
 			if err != nil {

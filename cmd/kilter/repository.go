@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -29,7 +30,11 @@ func (o *runOptions) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*sou
 			return credentials(sync.Namespace+"/"+git.SecretRef.Name, data)
 		}
 	}
-	return source.Open(options)
+	repository, err := source.Open(options)
+	if refused, ok := errors.AsType[*source.Error](err); ok && refused.Reason == source.InsecureURL {
+		refused.Hint = "use https, or run Kilter with --allow-insecure-git"
+	}
+	return repository, err
 }
 
 // credentials reads the keys that Flux' users know: username and password, or bearerToken, and ca.crt.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 )
 
 // The exit codes.
@@ -37,13 +39,18 @@ the live cluster, applies what differs, waits for the outcome and exports it as 
 Exit codes: 0 fine; 1 problems or failures; 2 usage or I/O.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
 	root.AddCommand(runCommand(), crdsCommand(), versionCommand())
+
+	// What goes wrong in client-go comes back as an error, which says it better than client-go's own log on stderr.
+	klog.SetLogger(logr.Discard())
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -58,4 +65,12 @@ Exit codes: 0 fine; 1 problems or failures; 2 usage or I/O.`,
 	}
 	fmt.Fprintf(stderr, "kilter: %v\n", err)
 	return code
+}
+
+// noArguments refuses what is left of a command line when flags are all that a command takes.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes flags only, not %q; see %[1]s --help", cmd.CommandPath(), args[0])
 }

@@ -47,7 +47,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 1 when manifests were rejected or objects failed, 2 when the repository or the cluster could not be read.`,
 		Example: `  kilter run -f sync.yaml --once
   kilter run --watch-namespaces team-a,team-b --listen :8080`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.stdout = cmd.OutOrStdout()
 			return o.run(cmd.Context())
@@ -201,8 +201,13 @@ func (o *runOptions) connect() (*reconcile.Cluster, error) {
 	rules.ExplicitPath = o.kubeconfig
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
 	config, err := loader.ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find the cluster: %w; name a kubeconfig with --kubeconfig or KUBECONFIG", err)
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
+	case clientcmd.IsContextNotFound(err):
+		return nil, fmt.Errorf("cannot find the cluster: %w; `kubectl config get-contexts` lists those that exist", err)
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the kubeconfig: %w; name another with --kubeconfig or KUBECONFIG", err)
 	}
 	config.UserAgent = "kilter/" + version
 	return reconcile.Connect(config)

@@ -31,6 +31,9 @@ func mismatches(t reflect.Type, text []byte) []Cause {
 	return w.causes
 }
 
+// maxCauses bounds what one manifest can say, as the server's decoder bounds its strict errors.
+const maxCauses = 100
+
 // walk collects the values that do not fit their types.
 type walk struct{ causes []Cause }
 
@@ -43,7 +46,7 @@ func (w *walk) visit(t reflect.Type, value any, path string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if value == nil {
+	if value == nil || len(w.causes) >= maxCauses {
 		return
 	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {

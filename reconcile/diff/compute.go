@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
@@ -39,18 +42,21 @@ func Compute(in Input) Plan {
 	desired := make(map[manifests.ID]*manifests.Object, len(in.Desired))
 	for _, object := range in.Desired {
 		desired[object.ID] = object
-		plan.Actions = append(plan.Actions, in.want(object))
+	}
+	for _, object := range in.Desired {
+		plan.Actions = append(plan.Actions, in.want(object, desired))
 	}
 
-	var leaving []Live
+	tenants := in.tenants(desired)
+	var leaving []leaver
 	for id, live := range in.Live {
 		if desired[id] == nil && live.Member {
-			leaving = append(leaving, live)
+			leaving = append(leaving, leaver{Live: live, stays: tenants.keep(live)})
 		}
 	}
 	plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Desired))
-	for _, live := range leaving {
-		plan.Actions = append(plan.Actions, in.Prune.leave(live, plan.PruneBlocked))
+	for _, l := range leaving {
+		plan.Actions = append(plan.Actions, in.Prune.leave(l, plan.PruneBlocked))
 	}
 
 	slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
@@ -59,7 +65,19 @@ func Compute(in Input) Plan {
 }
 
 // want decides on an object that Git wants.
-func (in Input) want(object *manifests.Object) Action {
+func (in Input) want(object *manifests.Object, desired map[manifests.ID]*manifests.Object) Action {
+	action := in.compare(object)
+	for _, dependency := range object.DependsOn {
+		if action.Writes() && desired[dependency] == nil {
+			// The loader finds every dependency in the tree; one that is not among the desired was left out as invalid.
+			action.Op, action.Reason = Wait, fmt.Sprintf("depends on %s, whose manifest is invalid", dependency)
+		}
+	}
+	return action
+}
+
+// compare decides on an object that Git wants by what the cluster holds under its ID.
+func (in Input) compare(object *manifests.Object) Action {
 	action := Action{ID: object.ID, Object: object}
 	live, exists := in.Live[object.ID]
 	if !exists {
@@ -90,14 +108,22 @@ func (in Input) want(object *manifests.Object) Action {
 	return action
 }
 
+// leaver is an object of the set that Git no longer wants.
+type leaver struct {
+	Live
+	stays string // why it is not deleted, whatever may be pruned; or ""
+}
+
 // leave decides on an object of the set that Git no longer wants.
-func (p Prune) leave(live Live, blocked string) Action {
-	action := Action{Op: Keep, ID: live.ID, Live: &live}
+func (p Prune) leave(l leaver, blocked string) Action {
+	action := Action{Op: Keep, ID: l.ID, Live: &l.Live}
 	switch {
-	case live.Kept != "":
-		action.Reason = "left Git; kept by its annotation " + live.Kept
-	case live.Health.Word == health.Terminating:
+	case l.Kept != "":
+		action.Reason = "left Git; " + l.stays
+	case l.Health.Word == health.Terminating:
 		action.Op, action.Reason = Wait, "left Git; it is being deleted"
+	case l.stays != "":
+		action.Reason = "left Git; " + l.stays
 	case !p.Enabled:
 		action.Reason = "left Git; kept since the Sync has prune: false"
 	case blocked != "":
@@ -109,11 +135,11 @@ func (p Prune) leave(live Live, blocked string) Action {
 }
 
 // blocked returns why nothing may be deleted, or "". The limit is a share of everything that is there once the plan is applied.
-func (p Prune) blocked(leaving []Live, desired int) string {
+func (p Prune) blocked(leaving []leaver, desired int) string {
 	total := desired + len(leaving)
 	deletions := 0
-	for _, live := range leaving {
-		if live.Kept == "" && live.Health.Word != health.Terminating {
+	for _, l := range leaving {
+		if l.stays == "" && l.Health.Word != health.Terminating {
 			deletions++
 		}
 	}
@@ -133,6 +159,62 @@ func (p Prune) blocked(leaving []Live, desired int) string {
 	return ""
 }
 
+// tenants names what the deletion of a Namespace or a CRD would take along against Git's or somebody's will: by namespace and by API
+// group, the first object that is to stay.
+type tenants struct{ namespaces, groups map[string]manifests.ID }
+
+// tenants gathers what stays: what Git wants, what an annotation keeps, and what carries the set's label without being ours. Which kind
+// a CRD defines is known of those in Git; so an object holds every other CRD of its group.
+func (in Input) tenants(desired map[manifests.ID]*manifests.Object) tenants {
+	t := tenants{namespaces: map[string]manifests.ID{}, groups: map[string]manifests.ID{}}
+	defined := map[schema.GroupKind]bool{}
+	for _, object := range in.Desired {
+		if object.Defines != nil {
+			defined[*object.Defines] = true
+		}
+	}
+	first := func(in map[string]manifests.ID, key string, id manifests.ID) {
+		if known, ok := in[key]; !ok || id.Compare(known) < 0 {
+			in[key] = id
+		}
+	}
+	add := func(id manifests.ID) {
+		first(t.namespaces, id.Namespace, id)
+		if !defined[id.GroupKind()] {
+			first(t.groups, id.Group, id)
+		}
+	}
+	for id := range desired {
+		add(id)
+	}
+	for id, live := range in.Live {
+		if desired[id] == nil && (!live.Member || live.Kept != "") {
+			add(id)
+		}
+	}
+	return t
+}
+
+// keep returns why an object that left Git is not deleted, or "".
+func (t tenants) keep(live Live) string {
+	if live.Kept != "" {
+		return "kept by its annotation " + live.Kept
+	}
+	var tenant manifests.ID
+	var found bool
+	switch {
+	case isNamespace(live.ID):
+		tenant, found = t.namespaces[live.ID.Name]
+	case isCRD(live.ID):
+		_, group, _ := strings.Cut(live.ID.Name, ".") // a CRD is called <plural>.<group>
+		tenant, found = t.groups[group]
+	}
+	if !found {
+		return ""
+	}
+	return fmt.Sprintf("kept since %s would go with it", tenant)
+}
+
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -141,20 +223,20 @@ func count(n int, noun string) string {
 }
 
 // order fills in After. An object comes after its Namespace, after the CRD that defines its kind, and after what its depends-on
-// annotation names. A deletion comes after the deletion of what stands in a Namespace or is of a kind that goes away with it.
+// annotation names, as far as Git wants them. A deletion comes after the deletion of what stands in a Namespace or is of a kind that goes away with it.
 func order(actions []Action) {
-	at := make(map[manifests.ID]int, len(actions))
-	definedBy := map[string]manifests.ID{} // "group/Kind" -> its CustomResourceDefinition
-	for i, a := range actions {
-		at[a.ID] = i
+	wanted := make(map[manifests.ID]bool, len(actions))
+	definedBy := map[schema.GroupKind]manifests.ID{} // the CustomResourceDefinition of a kind
+	for _, a := range actions {
+		wanted[a.ID] = a.Object != nil
 		if a.Object != nil && a.Object.Defines != nil {
-			definedBy[a.Object.Defines.String()] = a.ID
+			definedBy[*a.Object.Defines] = a.ID
 		}
 	}
 	for i := range actions {
 		after := map[manifests.ID]bool{}
 		add := func(id manifests.ID) {
-			if _, ok := at[id]; ok && id != actions[i].ID {
+			if wanted[id] && id != actions[i].ID {
 				after[id] = true
 			}
 		}
@@ -165,7 +247,7 @@ func order(actions []Action) {
 		if a.ID.Namespace != "" {
 			add(manifests.ID{Kind: "Namespace", Name: a.ID.Namespace})
 		}
-		if crd, ok := definedBy[a.ID.GroupKind().String()]; ok {
+		if crd, ok := definedBy[a.ID.GroupKind()]; ok {
 			add(crd)
 		}
 		for _, dependency := range a.Object.DependsOn {
@@ -187,7 +269,10 @@ func order(actions []Action) {
 }
 
 // holds reports whether other objects live and die with an object of this kind.
-func holds(id manifests.ID) bool {
-	return id.Group == "" && id.Kind == "Namespace" ||
-		id.Group == "apiextensions.k8s.io" && id.Kind == "CustomResourceDefinition"
+func holds(id manifests.ID) bool { return isNamespace(id) || isCRD(id) }
+
+func isNamespace(id manifests.ID) bool { return id.Group == "" && id.Kind == "Namespace" }
+
+func isCRD(id manifests.ID) bool {
+	return id.Group == "apiextensions.k8s.io" && id.Kind == "CustomResourceDefinition"
 }

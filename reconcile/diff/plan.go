@@ -37,7 +37,7 @@ const (
 	None   Op = "none"  // as it should be
 	Keep   Op = "keep"  // left Git, and stays for the reason given
 	Drift  Op = "drift" // differs from Git, and is only reported, as the Sync asks
-	Wait   Op = "wait"  // cannot be acted on before something else has happened in the cluster
+	Wait   Op = "wait"  // cannot be acted on before something else has happened, in the cluster or in Git
 )
 
 // Action is the decision on one object.

@@ -1,0 +1,164 @@
+package verdict
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	aJob = `{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"%s"},"spec":{%s"template":{"spec":{"restartPolicy":"%s",` +
+		`"containers":[{"name":"a","image":"b"}]}}}}`
+	aCronJob = `{"apiVersion":"batch/v1","kind":"CronJob","metadata":{"name":"%s"},"spec":{%s"jobTemplate":{"spec":{"template":{"spec":{` +
+		`"restartPolicy":"Never","containers":[{"name":"a","image":"b"}]}}}}}}`
+	anApp = `{"apiVersion":"apps/v1","kind":"%s","metadata":{"name":"a"},"spec":{%s"selector":{"matchLabels":{"app":"a"}},"template":{` +
+		`"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"a","image":"b"%s}]}}}}`
+)
+
+// TestCreate holds the cases where re-implementations of the server's rules go wrong, in both directions. Each cause is one line,
+// "field reason: message".
+func TestCreate(t *testing.T) {
+	long := strings.Repeat("a", 53)
+	for _, test := range []struct {
+		name string
+		text string
+		want []string
+	}{
+		{"a Job that is fine", fmt.Sprintf(aJob, "a", "", "Never"), nil},
+		{
+			"a Job's pods cannot restart always", fmt.Sprintf(aJob, "a", "", "Always"),
+			[]string{`spec.template.spec.restartPolicy FieldValueRequired: Required value: valid values: "OnFailure", "Never"`},
+		},
+		{
+			"negative backoffLimit", fmt.Sprintf(aJob, "a", `"backoffLimit":-1,`, "Never"),
+			[]string{"spec.backoffLimit FieldValueInvalid: Invalid value: -1: must be greater than or equal to 0"},
+		},
+		{
+			"Indexed needs completions", fmt.Sprintf(aJob, "a", `"completionMode":"Indexed","parallelism":1,`, "Never"),
+			[]string{"spec.completions FieldValueRequired: Required value: when completion mode is Indexed"},
+		},
+		{"a name of 52 characters is the longest for a CronJob", fmt.Sprintf(aCronJob, long[1:], `"schedule":"0 0 * * *",`), nil},
+		{
+			"the API has no such limit of its own, but created Jobs get a suffix", fmt.Sprintf(aCronJob, long, `"schedule":"0 0 * * *",`),
+			[]string{"metadata.name FieldValueInvalid: Invalid value: must be no more than 52 characters"},
+		},
+		{"30 February never comes, and is legal", fmt.Sprintf(aCronJob, "a", `"schedule":"0 0 30 2 *",`), nil},
+		{"so is going backwards", fmt.Sprintf(aCronJob, "a", `"schedule":"@every -1h",`), nil},
+		{
+			"Sunday is 0", fmt.Sprintf(aCronJob, "a", `"schedule":"0 0 * * 7",`),
+			[]string{`spec.schedule FieldValueInvalid: Invalid value: "0 0 * * 7": end of range (7) above maximum (6): 7`},
+		},
+		{
+			"@reboot is cron's, not Kubernetes'", fmt.Sprintf(aCronJob, "a", `"schedule":"@reboot",`),
+			[]string{`spec.schedule FieldValueInvalid: Invalid value: "@reboot": unrecognized descriptor: @reboot`},
+		},
+		{
+			"L is another cron's", fmt.Sprintf(aCronJob, "a", `"schedule":"0 0 L * *",`),
+			[]string{`spec.schedule FieldValueInvalid: Invalid value: "0 0 L * *": failed to parse int from L: strconv.Atoi: parsing "L": invalid syntax`},
+		},
+		{"time zones are embedded", fmt.Sprintf(aCronJob, "a", `"schedule":"0 0 * * *","timeZone":"Asia/Kolkata",`), nil},
+		{
+			"unknown time zone", fmt.Sprintf(aCronJob, "a", `"schedule":"0 0 * * *","timeZone":"Mars/Olympus",`),
+			[]string{`spec.timeZone FieldValueInvalid: Invalid value: "Mars/Olympus": unknown time zone Mars/Olympus`},
+		},
+		{
+			"maxUnavailable defaults to 1", fmt.Sprintf(anApp, "DaemonSet", `"updateStrategy":{"rollingUpdate":{"maxSurge":1}},`, ""),
+			[]string{"spec.updateStrategy.rollingUpdate.maxSurge FieldValueInvalid: Invalid value: 1: may not be set when maxUnavailable is non-zero"},
+		},
+		{"maxSurge with maxUnavailable 0", fmt.Sprintf(anApp, "DaemonSet", `"updateStrategy":{"rollingUpdate":{"maxSurge":1,"maxUnavailable":0}},`, ""), nil},
+		{
+			"Recreate has no rolling update", fmt.Sprintf(anApp, "Deployment", `"strategy":{"type":"Recreate","rollingUpdate":{}},`, ""),
+			[]string{"spec.strategy.rollingUpdate FieldValueForbidden: Forbidden: may not be specified when strategy `type` is 'Recreate'"},
+		},
+		{
+			"a mount of nothing shows no value", fmt.Sprintf(anApp, "StatefulSet", "", `,"volumeMounts":[{"name":"hunter2","mountPath":"/x"}]`),
+			[]string{"spec.template.spec.containers[0].volumeMounts[0].name FieldValueNotFound: Not found"},
+		},
+		{
+			"unknown and duplicate fields", fmt.Sprintf(anApp, "Deployment", `"replica":1,"paused":true,"paused":false,`, `,"Image":"c"`),
+			[]string{
+				"spec.paused FieldValueDuplicate: the field is given twice: remove one",
+				"spec.replica UnknownField: unknown field: did you mean replicas?",
+				"spec.template.spec.containers[0].Image UnknownField: unknown field: did you mean image?",
+			},
+		},
+		{
+			"wrong types, all of them", fmt.Sprintf(anApp, "Deployment", `"replicas":"3","paused":1,`, `,"env":[{"name":"PIN","value":1234}]`),
+			[]string{
+				"spec.paused FieldValueTypeInvalid: must be true or false, found a number",
+				"spec.replicas FieldValueTypeInvalid: must be an integer, found a string: remove the quotes",
+				"spec.template.spec.containers[0].env[0].value FieldValueTypeInvalid: must be a string, found a number: quote it",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v, linked := Create(kindOf(t, test.text), "team-a", []byte(test.text))
+			if !linked {
+				t.Fatal("no strategy is linked")
+			}
+			var got []string
+			for _, c := range v.Causes {
+				got = append(got, c.Field+" "+c.Reason+": "+c.Message)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func kindOf(t *testing.T, text string) schema.GroupVersionKind {
+	t.Helper()
+	var object struct{ APIVersion, Kind string }
+	if err := json.Unmarshal([]byte(text), &object); err != nil {
+		t.Fatal(err)
+	}
+	return schema.FromAPIVersionAndKind(object.APIVersion, object.Kind)
+}
+
+func TestCreateInNamespace(t *testing.T) {
+	text := strings.Replace(fmt.Sprintf(aJob, "a", "", "Never"), `"name":"a"`, `"name":"a","namespace":"b"`, 1)
+	gvk := kindOf(t, text)
+	if v, _ := Create(gvk, "b", []byte(text)); len(v.Causes) > 0 {
+		t.Errorf("in its own namespace: %v", v.Causes)
+	}
+	if v, _ := Create(gvk, "c", []byte(text)); len(v.Causes) != 1 || v.Causes[0].Field != "metadata.namespace" {
+		t.Errorf("in another namespace: %v", v.Causes)
+	}
+}
+
+func TestCreateWarns(t *testing.T) {
+	text := fmt.Sprintf(aJob, "dotted.name", "", "Never")
+	v, _ := Create(kindOf(t, text), "", []byte(text))
+	if len(v.Warnings) != 1 || !strings.HasPrefix(v.Warnings[0], "metadata.name: this is used in Pod names") {
+		t.Errorf("got %q", v.Warnings)
+	}
+}
+
+func TestOtherKinds(t *testing.T) {
+	for _, test := range []struct {
+		gvk    schema.GroupVersionKind
+		linked bool
+		known  bool
+		list   bool
+	}{
+		{schema.GroupVersionKind{Group: "batch", Version: "v1", Kind: "Job"}, true, true, false},
+		{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, false, true, false},
+		{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMapList"}, false, true, true},
+		{schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}, false, true, false},
+		{schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "WidgetList"}, false, false, false},
+	} {
+		text := fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q}`, test.gvk.GroupVersion(), test.gvk.Kind)
+		_, linked := Create(test.gvk, "", text)
+		_, known := Decode(test.gvk, text)
+		if list := List(test.gvk); linked != test.linked || known != test.known || list != test.list {
+			t.Errorf("%s: linked %v, known %v, list %v", test.gvk, linked, known, list)
+		}
+	}
+}

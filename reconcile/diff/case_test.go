@@ -1,0 +1,157 @@
+package diff
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// A case of testdata says in its sections git, cluster and sync what Compute is given, and in its section plan what comes of it. A line
+// of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
+//
+//	git      Kind.group namespace/name  hash=…  after=Kind.group:namespace/name,…  defines=Kind.group
+//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  foreign
+//	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
+func parse(t *testing.T, archive *txtar.Archive) Input {
+	t.Helper()
+	in := Input{Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Prune: Prune{Enabled: true}}
+	section := func(name string, each func(words []string)) {
+		for _, file := range archive.Files {
+			if file.Name == name {
+				for line := range strings.Lines(string(file.Data)) {
+					each(strings.Fields(line))
+				}
+			}
+		}
+	}
+	section("git", func(words []string) {
+		id := parseID(t, words[0], words[1])
+		facts := parseFacts(words[2:])
+		object := &manifests.Object{
+			ID: id, Version: "v1", Hash: "v1", Origin: manifests.Origin{File: strings.ToLower(id.Kind) + ".yaml", Line: 1, Column: 1},
+		}
+		if hash := facts["hash"]; hash != "" {
+			object.Hash = hash
+		}
+		if after, ok := facts["after"]; ok {
+			for reference := range strings.SplitSeq(after, ",") {
+				kind, name, _ := strings.Cut(reference, ":")
+				object.DependsOn = append(object.DependsOn, parseID(t, kind, name))
+			}
+		}
+		if kind, ok := facts["defines"]; ok {
+			gk := schema.ParseGroupKind(kind)
+			object.Defines = &gk
+		}
+		in.Desired = append(in.Desired, object)
+	})
+	section("cluster", func(words []string) {
+		id := parseID(t, words[0], words[1])
+		facts := parseFacts(words[2:])
+		live := Live{ID: id, Member: true, Applied: "v1", Fields: "ours", Health: health.Health{Word: health.Current}}
+		if applied, ok := facts["applied"]; ok {
+			live.Applied = applied
+		}
+		if word, ok := facts["health"]; ok {
+			live.Health.Word = health.Word(word)
+		}
+		if _, ok := facts["kept"]; ok {
+			live.Kept = "kilter.dev/prune: disabled"
+		}
+		if _, ok := facts["foreign"]; ok {
+			live.Member = false
+		}
+		switch facts["fields"] {
+		case "":
+			in.Expected[id] = live.Fields
+		case "edited":
+			in.Expected[id], live.Fields = live.Fields, "edited"
+		case "unknown": // nothing is expected
+		default:
+			t.Fatalf("fields=%s of %s: must be edited or unknown", facts["fields"], id)
+		}
+		in.Live[id] = live
+	})
+	section("sync", func(words []string) {
+		facts := parseFacts(words)
+		in.ReportDrift = in.ReportDrift || facts["drift"] == "Report"
+		if facts["prune"] == "false" {
+			in.Prune.Enabled = false
+		}
+		if withheld, ok := facts["withheld"]; ok {
+			in.Prune.Withheld = strings.ReplaceAll(withheld, "_", " ")
+		}
+		if limit, ok := facts["limit"]; ok {
+			in.Prune.Limit = parseLimit(t, limit)
+		}
+	})
+	return in
+}
+
+func parseID(t *testing.T, kind, name string) manifests.ID {
+	t.Helper()
+	gk := schema.ParseGroupKind(kind)
+	id := manifests.ID{Group: gk.Group, Kind: gk.Kind, Name: name}
+	if namespace, rest, ok := strings.Cut(name, "/"); ok {
+		id.Namespace, id.Name = namespace, rest
+	}
+	if id.Kind == "" || id.Name == "" {
+		t.Fatalf("%q %q is not an object: write Kind.group namespace/name", kind, name)
+	}
+	return id
+}
+
+func parseFacts(words []string) map[string]string {
+	facts := map[string]string{}
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		facts[key] = value
+	}
+	return facts
+}
+
+// parseLimit reads a count or a percentage, rounded down.
+func parseLimit(t *testing.T, text string) func(int) int {
+	t.Helper()
+	if text == "none" {
+		return nil
+	}
+	number, percentage := strings.CutSuffix(text, "%")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if percentage {
+		return func(total int) int { return total * n / 100 }
+	}
+	return func(int) int { return n }
+}
+
+// describe prints a plan whole: every action, also those that do nothing, with what it comes after.
+func describe(plan Plan) string {
+	var b strings.Builder
+	for _, action := range plan.Actions {
+		fmt.Fprintln(&b, action)
+		for _, id := range action.After {
+			fmt.Fprintf(&b, "          after %s\n", id)
+		}
+	}
+	if plan.PruneBlocked != "" {
+		fmt.Fprintf(&b, "prune blocked: %s\n", plan.PruneBlocked)
+	}
+	return b.String()
+}
+
+// sortedIDs returns the keys of a map in the order of everything that is printed.
+func sortedIDs[V any](of map[manifests.ID]V) []manifests.ID {
+	return slices.SortedFunc(maps.Keys(of), manifests.ID.Compare)
+}
