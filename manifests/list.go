@@ -23,8 +23,8 @@ const ignoreFile = ".kilterignore"
 // maxIgnoreBytes bounds a .kilterignore file.
 const maxIgnoreBytes = 1 << 20
 
-// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A .kilterignore file in
-// gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
+// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A
+// .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
 func list(tree fs.FS, root string) (*listing, error) {
 	l := &listing{}
 	if err := l.directory(tree, root, nil); err != nil {
@@ -50,8 +50,8 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 			patterns = slices.Concat(patterns, own)
 		case "kustomization.yaml", "kustomization.yml", "Kustomization":
 			// Its files are parts, and no manifests by themselves.
-			l.problem(path.Join(directory, entry.Name()), "kustomizations are not supported: commit what \"kustomize build\" prints, "+
-				"or list this directory in "+ignoreFile)
+			l.problem(path.Join(directory, entry.Name()), "kustomizations are not supported: "+
+				"commit what \"kustomize build\" prints, or list this directory in "+ignoreFile)
 			return nil
 		}
 	}

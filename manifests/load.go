@@ -35,8 +35,8 @@ type hasher interface {
 	Hash(name string) (string, error)
 }
 
-// Load reads every manifest below the target's path of tree. Whatever is wrong with the files is in the Set's Problems; the error says that
-// the tree could not be read whole, and then there is no Set.
+// Load reads every manifest below the target's path of tree. Whatever is wrong with the files is in the Set's Problems; the error
+// says that the tree could not be read whole, and then there is no Set.
 func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, error) {
 	found, err := list(tree, target.path())
 	if err != nil {

@@ -25,7 +25,7 @@ func (o *runOptions) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*sou
 		options.Credentials = func(ctx context.Context) (source.Credentials, error) {
 			data, err := cluster.Secret(ctx, sync.Namespace, git.SecretRef.Name)
 			if err != nil {
-				return source.Credentials{}, err
+				return source.Credentials{}, fmt.Errorf("%w; spec.git.secretRef names it", err)
 			}
 			return credentials(sync.Namespace+"/"+git.SecretRef.Name, data)
 		}

@@ -55,7 +55,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"kilter": mai
 //	sync [FRAGMENT]                  writes sync.yaml: Sync app of branch main of $URL, changed by a fragment of YAML
 //
 //	cluster                          skips the script when there is no cluster; makes a namespace for it, $NS, and sets $KUBECONFIG
-//	apply FILE...                    applies manifests to the cluster, as somebody else than Kilter
+//	apply [--dry-run] FILE...        applies manifests to the cluster, as somebody else than Kilter
 //	get KIND NAME [JSONPATH]         prints an object, or a part of it; "! get" when there must be none
 //	patch KIND NAME MERGEPATCH       changes an object
 //	await KIND NAME JSONPATH REGEXP  waits until a part of an object matches; "! await KIND NAME" until it is gone
@@ -288,6 +288,11 @@ func (s *stage) client(gvk schema.GroupVersionKind, namespace string) (dynamic.R
 }
 
 func (s *stage) apply(ctx context.Context, ts *testscript.TestScript, args []string) error {
+	options := metav1.ApplyOptions{FieldManager: "somebody", Force: true}
+	if len(args) > 0 && args[0] == "--dry-run" {
+		options.DryRun = []string{metav1.DryRunAll}
+		args = args[1:]
+	}
 	for _, file := range args {
 		decoder := yamldecoder.NewYAMLOrJSONDecoder(strings.NewReader(os.Expand(ts.ReadFile(file), ts.Getenv)), 4096)
 		for {
@@ -305,7 +310,7 @@ func (s *stage) apply(ctx context.Context, ts *testscript.TestScript, args []str
 			if err != nil {
 				return err
 			}
-			if _, err := client.Apply(ctx, manifest.GetName(), &manifest, metav1.ApplyOptions{FieldManager: "somebody", Force: true}); err != nil {
+			if _, err := client.Apply(ctx, manifest.GetName(), &manifest, options); err != nil {
 				return err
 			}
 		}

@@ -47,7 +47,8 @@ func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict
 	legacyscheme.Scheme.Default(versioned)
 	obj, err := legacyscheme.Scheme.UnsafeConvertToVersion(versioned, runtime.InternalGroupVersioner)
 	if err != nil {
-		return refusal("", metav1.CauseTypeFieldValueInvalid, errors.New("the server cannot convert the object to its internal version")), true
+		hidden := errors.New("the server cannot convert the object to its internal version") // err may hold values
+		return refusal("", metav1.CauseTypeFieldValueInvalid, hidden), true
 	}
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
