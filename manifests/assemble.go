@@ -90,7 +90,7 @@ func (m *manifest) setNamespace(namespace string) {
 		return
 	}
 	object := *old
-	object.ID.Namespace = namespace
+	object.ID.Namespace, object.Uses = namespace, inNamespace(old.Uses, namespace)
 	if old.JSON != nil && old.ID.Namespace != namespace {
 		at := m.namespaceAt
 		object.JSON = slices.Concat(old.JSON[:at], namespaceEntry(namespace), old.JSON[at+len(namespaceEntry(old.ID.Namespace)):])
@@ -154,8 +154,9 @@ func (a *assembly) dependencies(objects []*Object, local map[ID]bool) {
 			}
 		}
 	}
-	for _, cycle := range cycles(objects) {
-		o := byID[cycle[0]]
+	for _, cycle := range cycles(objects, Dependencies(objects)) {
+		explicit := slices.IndexFunc(cycle, func(id ID) bool { return len(byID[id].DependsOn) > 0 })
+		o := byID[cycle[max(explicit, 0)]] // no cycle without an annotation: that is what to mend
 		a.problem(o, a.locate(o, dependsOnField), dependsOnField, ReasonCycle, Error, cycleMessage(cycle))
 	}
 }

@@ -181,6 +181,7 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	if text := lookup(node, "metadata", "annotations", annotationDependsOn); text != nil {
 		m.dependencies(node, text.Value, report)
 	}
+	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
 	d.judge(m, node, doc)
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)

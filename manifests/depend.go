@@ -57,13 +57,8 @@ func reference(id ID) string {
 }
 
 // cycles finds dependency cycles: each is the IDs along it, starting and ending with its smallest. Objects come sorted.
-func cycles(objects []*Object) [][]ID {
-	c := cycleSearch{byID: make(map[ID]*Object, len(objects)), state: make(map[ID]visit, len(objects))}
-	for _, o := range objects {
-		if len(o.DependsOn) > 0 {
-			c.byID[o.ID] = o
-		}
-	}
+func cycles(objects []*Object, dependencies map[ID][]ID) [][]ID {
+	c := cycleSearch{dependencies: dependencies, state: make(map[ID]visit, len(dependencies))}
 	for _, o := range objects {
 		c.from(o.ID)
 	}
@@ -79,15 +74,15 @@ const (
 )
 
 type cycleSearch struct {
-	byID  map[ID]*Object
-	state map[ID]visit
-	path  []ID
-	found [][]ID
+	dependencies map[ID][]ID
+	state        map[ID]visit
+	path         []ID
+	found        [][]ID
 }
 
 // from searches depth first: an edge back to the path closes a cycle.
 func (c *cycleSearch) from(id ID) {
-	object, ok := c.byID[id]
+	after, ok := c.dependencies[id]
 	if !ok || c.state[id] == done {
 		return
 	}
@@ -100,7 +95,7 @@ func (c *cycleSearch) from(id ID) {
 	}
 	c.state[id] = onPath
 	c.path = append(c.path, id)
-	for _, next := range object.DependsOn {
+	for _, next := range after {
 		c.from(next)
 	}
 	c.path = c.path[:len(c.path)-1]

@@ -107,6 +107,9 @@ func describe(set *Set) string {
 		for _, id := range o.DependsOn {
 			fmt.Fprintf(&b, "  depends on %s\n", id)
 		}
+		for _, id := range o.Uses {
+			fmt.Fprintf(&b, "  uses %s\n", id)
+		}
 		if o.Defines != nil {
 			fmt.Fprintf(&b, "  defines %s\n", o.Defines)
 		}

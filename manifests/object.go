@@ -70,6 +70,9 @@ type Object struct {
 
 	// DependsOn lists what config.kubernetes.io/depends-on names, sorted.
 	DependsOn []ID
+	// Uses lists what the object refers to and cannot work without, sorted: ConfigMaps, Secrets, claims and the ServiceAccount of
+	// its pods, the role of a binding. They need not be in the same tree.
+	Uses []ID
 	// Defines is set for a CustomResourceDefinition: the group and kind that exists once it is established.
 	Defines *schema.GroupKind
 }

@@ -11,7 +11,7 @@ import (
 
 // attempt is what is remembered of an object whose apply or deletion failed: when to try again.
 type attempt struct {
-	hash    string // the manifest that failed; another one is tried at once
+	hash    string // the manifest that failed, empty for a deletion; another one is tried at once
 	failure *Failure
 	count   int
 	next    time.Time // zero: not before another commit
@@ -72,21 +72,17 @@ func (a *attempts) next(after time.Time) time.Time {
 
 // after returns the state once the same request has failed again.
 func (a attempt) after(object *manifests.Object, failure *Failure, now time.Time) attempt {
-	hash := ""
-	if object != nil {
-		hash = object.Hash
-	}
-	if a.hash != hash {
+	if hash := hashOf(object); a.hash != hash {
 		a = attempt{hash: hash}
 	}
 	a.failure = failure
 	a.count++
-	switch failure.Class {
-	case Terminal:
+	switch {
+	case failure.Class == Terminal && object != nil:
 		a.next = time.Time{}
-	case Slow:
+	case failure.Class == Terminal, failure.Class == Slow: // no commit can mend a deletion, so that one is tried again too
 		a.next = now.Add(backoff(time.Second, time.Minute, a.count))
-	case Transient, Conflict:
+	default:
 		a.next = now.Add(backoff(200*time.Millisecond, 10*time.Second, a.count))
 	}
 	return a
@@ -94,10 +90,18 @@ func (a attempt) after(object *manifests.Object, failure *Failure, now time.Time
 
 // due reports whether the object may be tried now.
 func (a attempt) due(object *manifests.Object, now time.Time) bool {
-	if object != nil && object.Hash != a.hash {
+	if hashOf(object) != a.hash {
 		return true
 	}
 	return !a.next.IsZero() && !now.Before(a.next)
+}
+
+// hashOf returns what tells one request for an object from another; a deletion has no manifest.
+func hashOf(object *manifests.Object) string {
+	if object == nil {
+		return ""
+	}
+	return object.Hash
 }
 
 // backoff doubles from first with every further failure, up to most.

@@ -2,11 +2,15 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -83,7 +87,8 @@ func connectionFailure(err error, host string) *Failure {
 	f := &Failure{Class: Transient, Reason: "Unreachable"}
 	switch {
 	case meta.IsNoMatchError(err):
-		f.Class, f.Reason, f.Text = Slow, "UnknownKind", oneLine(err.Error())
+		f.Class, f.Reason = Slow, "UnknownKind"
+		f.Text = oneLine(innermost(err).Error()) + ": install its CustomResourceDefinition, or add it to the repository"
 	case errors.Is(err, context.DeadlineExceeded):
 		f.Reason = "Timeout"
 		f.Text = fmt.Sprintf("the API server at %s did not answer in %s", host, requestTimeout)
@@ -129,31 +134,103 @@ func causes(s metav1.Status) []FieldCause {
 }
 
 // withoutValue takes the value out of "Invalid value: <value>: <detail>", as field.Error writes it. Where the end of the value cannot
-// be told for certain, the detail goes with it.
+// be told for certain, the detail goes with it; and where a detail repeats the value, the value is cut out of it. Numbers, booleans
+// and null stay: they say what is wrong, and secrets are strings.
 func withoutValue(cause metav1.CauseType, message string) string {
 	kind := field.ErrorType(cause).String()
 	rest, ok := strings.CutPrefix(message, kind)
 	if !ok {
-		return kind
+		return oneLine(kind)
+	}
+	switch field.ErrorType(cause) {
+	case field.ErrorTypeRequired, field.ErrorTypeForbidden, field.ErrorTypeTooLong, field.ErrorTypeTooShort, field.ErrorTypeInternal:
+		return oneLine(message) // of these it shows none
 	}
 	if strings.HasSuffix(rest, "field is immutable") {
 		return "field is immutable"
 	}
-	rest = strings.TrimPrefix(rest, ": ")
-	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
-		return strings.TrimSuffix(kind+strings.TrimPrefix(rest, quoted), ": ")
+	value, detail, ok := cutValue(strings.TrimPrefix(rest, ": "))
+	if !ok {
+		return kind
 	}
-	value, detail, _ := strings.Cut(rest, ": ")
-	if _, err := strconv.ParseFloat(value, 64); err == nil || value == "null" || value == "true" || value == "false" {
-		return strings.TrimSuffix(kind+": "+value+": "+detail, ": ")
+	switch value := value.(type) {
+	case json.Number, bool, nil:
+		kind += fmt.Sprintf(": %v", orNull(value))
+	default:
+		if cause != metav1.CauseTypeFieldValueNotSupported { // whose detail lists what the schema allows
+			detail = withoutStrings(detail, value)
+		}
 	}
-	return kind
+	return oneLine(strings.TrimSuffix(kind+": "+detail, ": "))
 }
 
-// mergeError keeps of a merge error what holds no value: the fields in question.
+// cutValue parts "<value>: <detail>" where the value is a Go string literal or JSON, which is how field.Error writes almost every one.
+func cutValue(text string) (value any, detail string, ok bool) {
+	rest := ""
+	if quoted, err := strconv.QuotedPrefix(text); err == nil {
+		if value, err = strconv.Unquote(quoted); err != nil {
+			return nil, "", false
+		}
+		rest = text[len(quoted):]
+	} else {
+		decoder := json.NewDecoder(strings.NewReader(text))
+		decoder.UseNumber()
+		if err := decoder.Decode(&value); err != nil {
+			return nil, "", false
+		}
+		rest = text[decoder.InputOffset():]
+	}
+	detail, separated := strings.CutPrefix(rest, ": ")
+	return value, detail, separated || rest == ""
+}
+
+func orNull(value any) any {
+	if value == nil {
+		return "null"
+	}
+	return value
+}
+
+// withoutStrings cuts every string of a value out of a text, as it is and as it looks in quotes. One of less than four bytes is cut
+// out only in quotes: elsewhere it is a part of some word. The names of types stay, which a CRD's rules have in place of a value.
+func withoutStrings(text string, value any) string {
+	switch value := value.(type) {
+	case string:
+		switch value {
+		case "", "object", "array", "string", "integer", "number", "boolean":
+			return text
+		}
+		quoted := strconv.Quote(value)
+		text = strings.ReplaceAll(text, quoted, "…")
+		if len(value) >= 4 {
+			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "…")
+			text = strings.ReplaceAll(text, value, "…")
+		}
+	case []any:
+		for _, each := range value {
+			text = withoutStrings(text, each)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			text = withoutStrings(text, value[key])
+		}
+	}
+	return text
+}
+
+// mergeError keeps of a merge error what holds no value: the list in question and the key that it has twice. Other merge errors show
+// the value, and so does the key of a list that is a set.
 func mergeError(message string) string {
-	if i := strings.LastIndex(message, "duplicate entries for key "); i >= 0 {
-		return "a list has " + oneLine(message[i:])
+	for line := range strings.Lines(message) {
+		before, key, found := strings.Cut(line, ": duplicate entries for key ")
+		if !found {
+			continue
+		}
+		list := before[strings.LastIndexByte(before, ' ')+1:]
+		if strings.Contains(list, "[=") || strings.HasPrefix(key, "[=") {
+			return "a list has the same value twice"
+		}
+		return oneLine(fmt.Sprintf("list %s has duplicate entries for key %s", list, key))
 	}
 	return "a field has another type than its schema says; see `kubectl explain`"
 }
@@ -161,7 +238,7 @@ func mergeError(message string) string {
 // oneLine bounds a text of others and removes what could disturb a terminal.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

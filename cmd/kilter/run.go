@@ -204,10 +204,8 @@ func (o *runOptions) connect() (*reconcile.Cluster, error) {
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
-	case clientcmd.IsContextNotFound(err):
-		return nil, fmt.Errorf("cannot find the cluster: %w; `kubectl config get-contexts` lists those that exist", err)
 	case err != nil:
-		return nil, fmt.Errorf("cannot read the kubeconfig: %w; name another with --kubeconfig or KUBECONFIG", err)
+		return nil, fmt.Errorf("cannot find the cluster: %w; check --kubeconfig, KUBECONFIG and --context", err)
 	}
 	config.UserAgent = "kilter/" + version
 	return reconcile.Connect(config)

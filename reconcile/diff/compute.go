@@ -2,7 +2,6 @@ package diff
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func Compute(in Input) Plan {
 	}
 
 	slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
-	order(plan.Actions)
+	order(plan.Actions, manifests.Dependencies(in.Desired))
 	return plan
 }
 
@@ -222,47 +221,18 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// order fills in After. An object comes after its Namespace, after the CRD that defines its kind, and after what its depends-on
-// annotation names, as far as Git wants them. A deletion comes after the deletion of what stands in a Namespace or is of a kind that goes away with it.
-func order(actions []Action) {
-	wanted := make(map[manifests.ID]bool, len(actions))
-	definedBy := map[schema.GroupKind]manifests.ID{} // the CustomResourceDefinition of a kind
-	for _, a := range actions {
-		wanted[a.ID] = a.Object != nil
-		if a.Object != nil && a.Object.Defines != nil {
-			definedBy[*a.Object.Defines] = a.ID
-		}
-	}
+// order fills in After: for what Git wants, its dependencies; for a Namespace or a CRD that is deleted, every other deletion, since it would
+// take others along.
+func order(actions []Action, dependencies map[manifests.ID][]manifests.ID) {
 	for i := range actions {
-		after := map[manifests.ID]bool{}
-		add := func(id manifests.ID) {
-			if wanted[id] && id != actions[i].ID {
-				after[id] = true
-			}
-		}
 		a := &actions[i]
-		if a.Object == nil {
+		a.After = dependencies[a.ID]
+		if a.Op != Delete || !holds(a.ID) {
 			continue
 		}
-		if a.ID.Namespace != "" {
-			add(manifests.ID{Kind: "Namespace", Name: a.ID.Namespace})
-		}
-		if crd, ok := definedBy[a.ID.GroupKind()]; ok {
-			add(crd)
-		}
-		for _, dependency := range a.Object.DependsOn {
-			add(dependency)
-		}
-		a.After = slices.SortedFunc(maps.Keys(after), manifests.ID.Compare)
-	}
-	for i := range actions {
-		if actions[i].Object != nil {
-			continue
-		}
-		// What is deleted: first what stands in a namespace, then Namespaces and CRDs, which take everything in them along.
-		for j := range actions {
-			if actions[j].Op == Delete && actions[i].Op == Delete && holds(actions[i].ID) && !holds(actions[j].ID) {
-				actions[i].After = append(actions[i].After, actions[j].ID)
+		for _, other := range actions {
+			if other.Op == Delete && !holds(other.ID) {
+				a.After = append(a.After, other.ID)
 			}
 		}
 	}
