@@ -167,7 +167,7 @@ func kilter(t *testing.T, args ...string) *process.Process {
 }
 
 // once runs kilter to its end and wants the exit code.
-func once(ctx context.Context, t *testing.T, want int, args ...string) *process.Process {
+func once(ctx context.Context, t *testing.T, want int, args ...string) {
 	t.Helper()
 	p := kilter(t, args...)
 	code, err := p.Wait(ctx)
@@ -175,7 +175,6 @@ func once(ctx context.Context, t *testing.T, want int, args ...string) *process.
 	if code != want {
 		t.Fatalf("exit code %d, want %d; it printed:\n%s", code, want, p.Output())
 	}
-	return p
 }
 
 // line waits for a line of a process that contains all of the texts.

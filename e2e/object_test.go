@@ -51,7 +51,7 @@ func TestSyncObject(t *testing.T) {
 	syncs := c.syncs(t)
 	sync := await.Object{Client: syncs, Resource: v1alpha1.SyncResource, Namespace: shop, Name: "shop"}
 	create(ctx, t, syncs, shop, url)
-	first := until(ctx, t, sync, "Ready", metav1.ConditionTrue)
+	first := untilReady(ctx, t, sync, metav1.ConditionTrue)
 	if first.Status.Objects.Total != 39 || first.Status.Objects.Current != 39 {
 		t.Errorf("objects: %+v, want 39 of 39 current", first.Status.Objects)
 	}
@@ -79,10 +79,10 @@ func TestSyncObject(t *testing.T) {
 	web := await.Object{Client: c.AppsV1().RESTClient(), Resource: "deployments", Namespace: shop, Name: "web"}
 	must(t, second(await.Until(ctx, web, func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })))
 
-	applied := until(ctx, t, sync, "Ready", metav1.ConditionTrue).Status.LastAppliedRevision
+	applied := untilReady(ctx, t, sync, metav1.ConditionTrue).Status.LastAppliedRevision
 	replace(t, repo, "prod/jobs/db-migrate.yaml", "backoffLimit: 2", "backoffLimit: -1")
 	push(t, repo)
-	rejected := until(ctx, t, sync, "Ready", metav1.ConditionFalse)
+	rejected := untilReady(ctx, t, sync, metav1.ConditionFalse)
 	ready := meta.FindStatusCondition(rejected.Status.Conditions, "Ready")
 	if ready.Reason != "CommitRejected" || !strings.Contains(ready.Message, "prod/jobs/db-migrate.yaml:7:3") {
 		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
@@ -97,7 +97,7 @@ func TestSyncObject(t *testing.T) {
 	must(t, await.Gone[corev1.ConfigMap](ctx, await.Object{
 		Client: c.CoreV1().RESTClient(), Resource: "configmaps", Namespace: shop, Name: "feature-flags",
 	}))
-	until(ctx, t, sync, "Ready", metav1.ConditionTrue)
+	untilReady(ctx, t, sync, metav1.ConditionTrue)
 
 	// A deleted Sync leaves its workloads as they are, and the loop ends.
 	must(t, syncs.Delete().Namespace(shop).Resource(v1alpha1.SyncResource).Name("shop").Do(ctx).Error())
@@ -211,11 +211,11 @@ func patch(ctx context.Context, t *testing.T, syncs rest.Interface, namespace, b
 		Do(ctx).Error())
 }
 
-// until waits for a condition of a Sync, for the generation it has now.
-func until(ctx context.Context, t *testing.T, sync await.Object, kind string, status metav1.ConditionStatus) *v1alpha1.Sync {
+// untilReady waits until a Sync's Ready has a status and has come to rest, for the generation that the Sync has.
+func untilReady(ctx context.Context, t *testing.T, sync await.Object, status metav1.ConditionStatus) *v1alpha1.Sync {
 	t.Helper()
 	found, err := await.Until(ctx, sync, func(s *v1alpha1.Sync) bool {
-		condition := meta.FindStatusCondition(s.Status.Conditions, kind)
+		condition := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
 		return condition != nil && condition.Status == status && condition.ObservedGeneration == s.Generation &&
 			condition.Reason != "Progressing" && condition.Reason != "DependencyNotReady"
 	})

@@ -140,29 +140,34 @@ func TestLimits(t *testing.T) {
 		want    string
 	}{
 		{
-			"file", Options{MaxFileBytes: 20},
+			"file",
+			Options{MaxFileBytes: 20},
 			map[string]string{"a.yaml": two},
 			"a.yaml: larger than 20 bytes: split it, or raise the limit",
 		},
 		{
-			"tree", Options{MaxTreeBytes: 150},
+			"tree",
+			Options{MaxTreeBytes: 150},
 			map[string]string{"a.yaml": two, "b.yaml": two},
 			"b.yaml: the manifests up to this file are larger than 150 bytes together: " +
 				"split the tree, list what is no manifest in .kilterignore, or raise the limit",
 		},
 		{
-			"documents", Options{MaxDocuments: 1},
+			"documents",
+			Options{MaxDocuments: 1},
 			map[string]string{"a.yaml": two},
 			"a.yaml: the manifests up to this file hold more than 1 objects: " +
 				"split the tree, list what is no manifest in .kilterignore, or raise the limit",
 		},
 		{
-			"depth", Options{MaxDepth: 4},
+			"depth",
+			Options{MaxDepth: 4},
 			map[string]string{"a.yaml": fmt.Sprintf(configMap, "a") + "data:\n  a: [[[b]]]\n"},
 			"a.yaml:6:8: ConfigMap default/a: data.a[0][0]: nested deeper than 4 levels",
 		},
 		{
-			"lists", Options{MaxDepth: 1},
+			"lists",
+			Options{MaxDepth: 1},
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List, items: []}\n"},
 			"a.yaml:4:3: lists nested deeper than 1 levels",
 		},

@@ -43,31 +43,15 @@ type told struct {
 	blocked map[manifests.ID]bool
 }
 
-// done names in the past tense what a change did.
-var done = map[diff.Op]string{diff.Create: "created", diff.Update: "updated", diff.Delete: "deleted"}
-
 // tell logs one line per changed object, one per new trouble, and one for the pass when anything is new.
 func (t told) tell(log *slog.Logger, r *Result) told {
 	ctx := context.Background()
 	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}}
 	news := r.NewCommit || next.reason != t.reason
 	for _, c := range r.Changes {
-		switch {
-		case c.Failure == nil:
+		if c.Failure == nil || !c.Again {
 			news = true
-			why := c.Reason
-			if c.Op == diff.Create {
-				why = "" // a creation explains itself
-			}
-			origin := manifests.Origin{}
-			if c.Object != nil {
-				origin = c.Object.Origin
-			}
-			log.LogAttrs(ctx, slog.LevelInfo, done[c.Op], about(c.ID, origin, why)...)
-		case !c.Again:
-			news = true
-			t := c.trouble()
-			log.LogAttrs(ctx, slog.LevelError, "failed", about(t.Object, t.Origin, t.Message)...)
+			tellChange(ctx, log, c)
 		}
 	}
 	for _, b := range r.Blocked {
@@ -95,6 +79,21 @@ func (t told) tell(log *slog.Logger, r *Result) told {
 			slog.String("took", r.Finished.Sub(r.Started).Round(time.Millisecond).String()))
 	}
 	return next
+}
+
+// tellChange logs one change, done or failed. A creation explains itself; what else was done needs its reason.
+func tellChange(ctx context.Context, log *slog.Logger, c Change) {
+	switch {
+	case c.Failure != nil:
+		t := c.trouble()
+		log.LogAttrs(ctx, slog.LevelError, "failed", about(t.Object, t.Origin, t.Message)...)
+	case c.Op == diff.Create:
+		log.LogAttrs(ctx, slog.LevelInfo, "created", about(c.ID, c.Object.Origin, "")...)
+	case c.Op == diff.Update:
+		log.LogAttrs(ctx, slog.LevelInfo, "updated", about(c.ID, c.Object.Origin, c.Reason)...)
+	default:
+		log.LogAttrs(ctx, slog.LevelInfo, "deleted", about(c.ID, manifests.Origin{}, c.Reason)...)
+	}
 }
 
 // about returns the attributes of a line on one object; those that are empty are left out.

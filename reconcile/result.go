@@ -256,7 +256,11 @@ func (r *Result) Troubles() []Trouble {
 	return append(all, r.Unwell...)
 }
 
+// compareTroubles orders by file and line; what has none, because it left Git, comes last.
 func compareTroubles(a, b Trouble) int {
+	if (a.Origin.File == "") != (b.Origin.File == "") {
+		return cmp.Compare(b.Origin.File, a.Origin.File)
+	}
 	return cmp.Or(cmp.Compare(a.Origin.File, b.Origin.File), cmp.Compare(a.Origin.Line, b.Origin.Line), a.Object.Compare(b.Object))
 }
 

@@ -176,7 +176,7 @@ func TestReasonsWinInTheirOrder(t *testing.T) {
 	}
 }
 
-// Problems of manifests come first, as they were found; then refused requests by file and line, deletions before all; then health.
+// Problems of manifests come first, as they were found; then refused requests by file and line, deletions last; then health.
 func TestTroubles(t *testing.T) {
 	r := succeeded(unwell, failing(diff.Update, Transient), failing(diff.Create, Terminal), failing(diff.Delete, Slow), rejected)
 	r.Changes = append(r.Changes, Change{Action: applyOf("fine", "v1")})
@@ -187,9 +187,9 @@ func TestTroubles(t *testing.T) {
 	want := []string{
 		"[FieldValueInvalid] jobs/migrate.yaml:7:3: Job shop/migrate: spec.backoffLimit: must be greater than or equal to 0",
 		"[SyntaxError] x.yaml: not YAML",
-		"[Because] ConfigMap shop/delete-slow: cannot delete it: the server says no",
 		"[Because] create-terminal.yaml:4:5: ConfigMap shop/create-terminal: cannot create it: the server says no",
 		"[Because] update-transient.yaml:4:5: ConfigMap shop/update-transient: cannot update it: the server says no",
+		"[Because] ConfigMap shop/delete-slow: cannot delete it: the server says no",
 		"[DeadlineExceeded] web.yaml:1:1: ConfigMap shop/web: failed (DeadlineExceeded): 1 of 2 pods",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

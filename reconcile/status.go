@@ -12,7 +12,7 @@ import (
 	"kilter.dev/kilter/reconcile/health"
 )
 
-// statusItems bounds every list in a status, whatever the number of objects.
+// statusItems bounds every list in a status, whatever the number of objects; oneLine bounds every text.
 const statusItems = 20
 
 // Status renders a Result as the status that follows previous. Transition times are kept where a condition did not change.
@@ -33,15 +33,15 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 		}
 	}
 	for _, t := range firstOf(r.Troubles()) {
-		problem := v1alpha1.ObjectProblem{File: t.Origin.File, Line: t.Origin.Line, Reason: t.Reason, Message: t.Message}
+		problem := v1alpha1.ObjectProblem{File: oneLine(t.Origin.File), Line: t.Origin.Line, Reason: t.Reason, Message: oneLine(t.Message)}
 		if t.Object.Kind != "" {
-			problem.Object = t.Object.String()
+			problem.Object = oneLine(t.Object.String())
 		}
 		status.Problems = append(status.Problems, problem)
 	}
 	for _, b := range firstOf(r.Blocked) {
 		status.Blocked = append(status.Blocked, v1alpha1.BlockedObject{
-			Object: b.Object.ID.String(), By: b.By.String(), Message: b.Reason,
+			Object: b.Object.ID.String(), By: b.By.String(), Message: oneLine(b.Reason),
 		})
 	}
 	for _, condition := range r.conditions() {
@@ -55,7 +55,7 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 // conditions returns Ready, Reconciling and Stalled as kstatus reads them: Reconciling while something is on its way or is tried again,
 // Stalled when nothing will change before somebody acts.
 func (r *Result) conditions() []metav1.Condition {
-	reason, message := string(r.Reason()), r.Message()
+	reason, message := string(r.Reason()), oneLine(r.Message())
 	stalled := r.Settled() && !r.Ready() && r.FetchError == nil && r.ClusterError == nil
 	truth := func(kind string, true bool) metav1.Condition {
 		c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}

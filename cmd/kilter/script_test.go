@@ -54,9 +54,9 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"kilter": mai
 //	git ARG...                       runs git in the work tree
 //	sync [FRAGMENT]                  writes sync.yaml: Sync app of branch main of $URL, changed by a fragment of YAML
 //
-//	cluster                          skips the script when there is no cluster; makes a namespace for it, $NS, and sets $KUBECONFIG
+//	cluster                          skips the script when there is no cluster; makes a namespace for it, $NS; sets $KUBECONFIG and $SERVER
 //	apply [--dry-run] FILE...        applies manifests to the cluster, as somebody else than Kilter
-//	get KIND NAME [JSONPATH]         prints an object, or a part of it; "! get" when there must be none
+//	get KIND NAME [JSONPATH]         finds an object, and prints a part of it; "! get" when there must be none
 //	patch KIND NAME MERGEPATCH       changes an object
 //	await KIND NAME JSONPATH REGEXP  waits until a part of an object matches; "! await KIND NAME" until it is gone
 //	delete KIND NAME                 deletes an object
@@ -88,7 +88,7 @@ func TestScripts(t *testing.T) {
 		},
 		Deadline:            time.Now().Add(2 * patience),
 		RequireExplicitExec: true,
-		RequireUniqueNames:  true, ContinueOnError: true,
+		RequireUniqueNames:  true,
 	})
 }
 
@@ -242,6 +242,7 @@ func (s *stage) connect(ctx context.Context, ts *testscript.TestScript, _ []stri
 		return err
 	}
 	ts.Setenv("KUBECONFIG", kubeconfig)
+	ts.Setenv("SERVER", config.Host)
 	ts.Setenv("NS", namespace.GetName())
 	return s.cleanup(ctx, ts, []string{"namespace", namespace.GetName()})
 }
@@ -257,12 +258,7 @@ func (s *stage) find(ts *testscript.TestScript, kind, name string) (object, erro
 	if s.mapper == nil {
 		return object{}, errors.New("say cluster first")
 	}
-	parsed, group := schema.ParseResourceArg(kind)
-	if parsed == nil {
-		unversioned := group.WithVersion("")
-		parsed = &unversioned
-	}
-	gvk, err := s.mapper.KindFor(*parsed)
+	gvk, err := s.mapper.KindFor(schema.ParseGroupResource(kind).WithVersion(""))
 	if err != nil {
 		return object{}, err
 	}
@@ -331,16 +327,11 @@ func (s *stage) get(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(err)
-	text := ""
 	if len(args) > 2 {
-		text, err = part(live, args[2])
-	} else {
-		var document []byte
-		document, err = yaml.Marshal(live)
-		text = string(document)
+		text, err := part(live, args[2])
+		ts.Check(err)
+		fmt.Fprintln(ts.Stdout(), text)
 	}
-	ts.Check(err)
-	fmt.Fprintln(ts.Stdout(), text)
 }
 
 // part renders what a JSONPath selects; nothing where a field is missing.

@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+func batch() *v1alpha1.Sync {
+	sync := &v1alpha1.Sync{}
+	sync.Namespace, sync.Name, sync.Spec.Git.Path = "team-a", "batch", "prod"
+	return sync
+}
+
+// everyKind are Results that reach every label value but the revision.
+func everyKind() []*Result {
+	results := []*Result{
+		succeeded(), succeeded(suspended), succeeded(unfetched), succeeded(rejected), succeeded(noCluster), succeeded(pruneBlocked),
+		succeeded(unwell), succeeded(waits), succeeded(progressing),
+	}
+	for _, class := range []Class{Terminal, Transient, Slow, Conflict} {
+		for _, op := range []diff.Op{diff.Create, diff.Update, diff.Delete} {
+			r := succeeded(failing(op, class))
+			r.Changes = append(r.Changes, Change{Action: diff.Action{Op: op, ID: configMap("done")}})
+			results = append(results, r)
+		}
+	}
+	for _, r := range results {
+		for _, phase := range []string{"fetch", "load", "observe", "plan", "apply", "prune"} {
+			r.Phases = append(r.Phases, Phase{Name: phase, Took: 2 * time.Millisecond})
+		}
+	}
+	return results
+}
+
+// All that one pass exports; only the histogram's buckets are left out.
+func TestMetrics(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m := NewMetrics(registry)
+	r := succeeded(failing(diff.Create, Terminal), failing(diff.Delete, Transient), unwell)
+	notTried := failing(diff.Update, Slow)
+	notTried(r)
+	r.Changes[2].Took = 0
+	r.Changes = append(r.Changes, Change{Action: applyOf("a", "v1"), Took: time.Millisecond})
+	r.Phases = []Phase{{Name: "fetch", Took: 250 * time.Millisecond}}
+	m.Observe(batch(), succeeded())
+	m.Observe(batch(), r)
+
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("promlint: %v %v", problems, err)
+	}
+	golden(t, "metrics.prom", exposition(t, registry))
+}
+
+// Whatever happens and however many commits and objects there are, the series of a Sync are the same few; and they go with it.
+func TestSeriesAreConstant(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m := NewMetrics(registry)
+	other := batch()
+	other.Name = "other"
+	m.Observe(other, succeeded())
+	before := exposition(t, registry)
+
+	var series []int
+	for commit := range 3 {
+		for i, r := range everyKind() {
+			r.Applied = fmt.Sprintf("main@sha1:%038d%02d", commit, i)
+			for object := range 50 {
+				r.Changes = append(r.Changes, Change{Action: applyOf(fmt.Sprintf("object-%d-%d", commit, object), "v1")})
+			}
+			m.Observe(batch(), r)
+		}
+		n, err := testutil.GatherAndCount(registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		series = append(series, n)
+	}
+	if series[0] != series[1] || series[1] != series[2] {
+		t.Errorf("the number of series grows with commits: %v", series)
+	}
+	m.Forget("team-a", "batch")
+	if diff := cmp.Diff(before, exposition(t, registry)); diff != "" {
+		t.Errorf("Forget leaves something, or takes too much:\n%s", diff)
+	}
+}
+
+// What a pass could not find out keeps its last value; lastSuccess is that of the last success.
+func TestMetricsKeepWhatAPassDoesNotKnow(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m := NewMetrics(registry)
+	m.Observe(batch(), succeeded())
+	m.Observe(batch(), succeeded(noCluster, unfetched, func(r *Result) { r.Health, r.Finished = nil, noon().Add(time.Hour) }))
+	at := float64(noon().UnixMilli()+312) / 1000
+	for _, c := range []struct {
+		name   string
+		metric prometheus.Collector
+		want   float64
+	}{
+		{"current objects", m.objects.WithLabelValues("team-a", "batch", string(health.Current)), 3},
+		{"last success", m.lastSuccess.WithLabelValues("team-a", "batch"), at},
+		{"last fetch", m.lastFetch.WithLabelValues("team-a", "batch"), at},
+		{"ready as succeeded", m.ready.WithLabelValues("team-a", "batch", string(ReconciliationSucceeded)), 0},
+		{"ready as failed to fetch", m.ready.WithLabelValues("team-a", "batch", string(FetchFailed)), 1},
+	} {
+		if got := testutil.ToFloat64(c.metric); got != c.want {
+			t.Errorf("%s: %f, want %f", c.name, got, c.want)
+		}
+	}
+}
+
+// exposition renders a registry as /metrics does, without buckets.
+func exposition(t *testing.T, registry *prometheus.Registry) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if answer.Code != http.StatusOK {
+		t.Fatal(answer.Body)
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(answer.Body.String()) {
+		if !strings.Contains(line, "_bucket{") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}

@@ -1,0 +1,117 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+func TestStatus(t *testing.T) {
+	for name, r := range map[string]*Result{
+		"succeeded":          succeeded(func(r *Result) { r.Requested = "2026-01-02T11:59:59Z" }),
+		"rejected-at-first":  succeeded(rejected, firstTime),
+		"rejected":           succeeded(rejected),
+		"progressing":        succeeded(progressing),
+		"waits":              succeeded(waits),
+		"apply-failed":       succeeded(failing(diff.Create, Terminal), failing(diff.Delete, Slow)),
+		"fetch-failed":       succeeded(unfetched),
+		"health-check-fails": succeeded(unwell),
+		"suspended":          succeeded(suspended),
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := yaml.Marshal(r.Status(v1alpha1.SyncStatus{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "status-"+name+".yaml", string(text))
+		})
+	}
+}
+
+// Ready, Reconciling and Stalled say what kstatus reads: at most one of them is True.
+func TestConditions(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		result *Result
+		want   string // the condition that is True
+	}{
+		{"succeeded", succeeded(), "Ready"},
+		{"progressing", succeeded(progressing), "Reconciling"},
+		{"waits", succeeded(waits), "Reconciling"},
+		{"tried again", succeeded(failing(diff.Update, Transient)), "Reconciling"},
+		{"fetch failed: looked again at the next interval", succeeded(unfetched), "Reconciling"},
+		{"no cluster: tried again", succeeded(noCluster), "Reconciling"},
+		{"rejected: somebody has to mend it", succeeded(rejected), "Stalled"},
+		{"refused: somebody has to mend it", succeeded(failing(diff.Update, Terminal)), "Stalled"},
+		{"suspended: somebody has to resume it", succeeded(suspended), "Stalled"},
+		{"prune blocked: somebody has to allow it", succeeded(pruneBlocked), "Stalled"},
+		{"rollout failed", succeeded(unwell), "Stalled"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status := c.result.Status(v1alpha1.SyncStatus{})
+			for _, kind := range []string{"Ready", "Reconciling", "Stalled"} {
+				condition := meta.FindStatusCondition(status.Conditions, kind)
+				if condition == nil || (condition.Status == metav1.ConditionTrue) != (kind == c.want) {
+					t.Errorf("%s is %+v, want %s True and no other", kind, condition, c.want)
+				}
+			}
+		})
+	}
+}
+
+// A condition keeps its time while it stands, though message and reason change; what a pass does not know keeps its last value.
+func TestStatusFollowsThePreviousOne(t *testing.T) {
+	first := succeeded(func(r *Result) { r.Requested = "a" }).Status(v1alpha1.SyncStatus{})
+	second := succeeded(unfetched, firstTime, func(r *Result) { r.Attempted = ""; r.Finished = noon().Add(time.Minute) }).Status(first)
+	third := succeeded(progressing, func(r *Result) { r.Finished = noon().Add(time.Hour) }).Status(second)
+
+	if second.LastAppliedRevision != revision || second.LastAttemptedRevision != revision || second.LastHandledReconcileAt != "a" ||
+		second.Objects != first.Objects {
+		t.Errorf("without an answer from the repository the status forgets: %+v", second)
+	}
+	ready := func(s v1alpha1.SyncStatus) metav1.Condition { return *meta.FindStatusCondition(s.Conditions, "Ready") }
+	if at := ready(second).LastTransitionTime; !at.Equal(&metav1.Time{Time: noon().Add(time.Minute)}) {
+		t.Errorf("Ready went False at %s", at)
+	}
+	if at := ready(third).LastTransitionTime; !at.Equal(&metav1.Time{Time: noon().Add(time.Minute)}) || ready(third).Reason != string(Progressing) {
+		t.Errorf("Ready stays False with another reason, and changed at %s: %+v", at, ready(third))
+	}
+	if at := ready(first).LastTransitionTime; !at.Equal(&metav1.Time{Time: noon().Add(312 * time.Millisecond)}) {
+		t.Errorf("Status changed the previous one: %s", at)
+	}
+}
+
+// Whatever the number of objects and the length of what is wrong with them, a status stays small, and within the CRD's limits.
+func TestStatusIsBounded(t *testing.T) {
+	r := succeeded(func(r *Result) {
+		for i := range 1000 {
+			object := applyOf(fmt.Sprintf("object-%03d", i), "v1").Object
+			r.Rejected = append(r.Rejected, manifests.Problem{
+				Origin: object.Origin, Object: object.ID, Field: strings.Repeat("f", 5000), Reason: "FieldValueInvalid", Message: strings.Repeat("é", 40_000),
+			})
+			r.Blocked = append(r.Blocked, Blocked{Object: object, By: configMap("x"), Reason: strings.Repeat("y", 40_000)})
+		}
+		r.Objects, r.Health = 1000, map[health.Word]int{health.NotFound: 1000}
+	})
+	status := r.Status(v1alpha1.SyncStatus{})
+	if len(status.Problems) != 20 || len(status.Blocked) != 20 || status.Problems[0].Object != "ConfigMap shop/object-000" {
+		t.Errorf("%d problems, %d blocked; want the first 20 of each", len(status.Problems), len(status.Blocked))
+	}
+	text, err := yaml.Marshal(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 64<<10 {
+		t.Errorf("the status has %d bytes", len(text))
+	}
+}
