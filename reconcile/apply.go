@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 )
@@ -165,7 +167,11 @@ func (l *Loop) request(ctx context.Context, object *manifests.Object, places map
 		// The kind is defined in this very commit, and its CRD was established a moment ago.
 		l.cluster.mapper.Reset()
 		var err error
-		if target, err = l.cluster.resolve(object.ID.GroupKind(), object.Version); err != nil {
+		target, err = l.cluster.resolve(object.ID.GroupKind(), object.Version)
+		switch {
+		case meta.IsNoMatchError(err):
+			return nil, &Failure{Class: Transient, Reason: "UnknownKind", Text: "the API server does not serve its kind yet"}
+		case err != nil:
 			return nil, err
 		}
 		defer signal(l.observer.changed) // for the next pass to watch it

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -38,19 +37,15 @@ type Options struct {
 type Loop struct {
 	sync     *v1alpha1.Sync
 	cluster  *Cluster
-	fetchNow func(context.Context) (source.Snapshot, error)
 	loader   *manifests.Loader
 	publish  func(*Result)
 	log      *slog.Logger
 	clock    func() time.Time
 	requests chan string
-	once     bool // the repository is looked at once: nextFetch stays zero
 
 	// What the repository says.
-	fetchDue   bool
-	fetchFails int
-	nextFetch  time.Time
-	fetchError error
+	looks      looks
+	fetchError error           // of the last look
 	snapshot   source.Snapshot // the newest commit
 	loaded     source.Commit   // the commit that rejected, warnings and, when it was accepted, set come from
 	nextKinds  time.Time       // when kinds that the cluster did not know are looked for again
@@ -80,8 +75,9 @@ type Loop struct {
 // NewLoop returns a loop that has not begun. The Sync's own identity, if it names one, is taken on here.
 func NewLoop(o Options) (*Loop, error) {
 	l := &Loop{
-		sync: o.Sync, cluster: o.Cluster, fetchNow: o.Fetch, loader: o.Loader, publish: o.Publish, log: o.Log, clock: o.Clock,
-		requests: make(chan string, 1), fetchDue: true,
+		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, publish: o.Publish, log: o.Log, clock: o.Clock,
+		requests: make(chan string, 1),
+		looks:    looks{fetch: o.Fetch, interval: o.Sync.Spec.Interval.Duration, clock: o.Clock, found: make(chan look, 1)},
 		expected: expectations{by: map[manifests.ID]string{}},
 		attempts: attempts{by: map[manifests.ID]attempt{}},
 		waiting:  waiting{},
@@ -110,77 +106,99 @@ func (l *Loop) Request(value string) {
 	l.requests <- value
 }
 
-// Run makes passes until ctx is done: one at each interval, and one whenever something that matters changes in the cluster.
-// It ends within the time of one request once ctx is done, and returns the last Result.
+// Run makes passes until ctx is done: one whenever the repository was looked at, and one whenever something that matters changes in the
+// cluster. It ends within the time of one request once ctx is done, and returns the last Result.
 func (l *Loop) Run(ctx context.Context) *Result {
 	return l.run(ctx, func(*Result) bool { return false })
 }
 
 // RunOnce looks at the repository once and makes passes until nothing will change any more by itself.
 func (l *Loop) RunOnce(ctx context.Context) *Result {
-	l.once = true
+	l.looks.once = true
 	return l.run(ctx, (*Result).Settled)
 }
 
+// run makes passes until one is done or ctx is. Looks at the repository go on beside the passes: a Git server that hangs keeps nobody
+// from repairing drift.
 func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
-	watching, stop := context.WithCancel(ctx)
-	l.observer = newObserver(watching, l.cluster, l.parent.ID())
+	ctx, stop := context.WithCancel(ctx)
+	l.observer = newObserver(ctx, l.cluster, l.parent.ID())
 	defer l.observer.wait()
+	defer l.looks.wait()
 	defer stop()
-	for {
-		result := l.pass(ctx)
-		if ctx.Err() != nil || done(result) {
+
+	result := &Result{}
+	var retry time.Time // when something is due that no event announces; zero when nothing is
+	if l.sync.Spec.Suspend {
+		if result = l.pass(ctx, nil); done(result) {
 			return result
 		}
-		timer := time.NewTimer(l.nextPass(result).Sub(l.clock()))
+	} else {
+		l.looks.start(ctx)
+	}
+	for {
+		timer := time.NewTimer(l.untilNext(retry))
+		var found *look
+		due := false
 		select {
 		case <-ctx.Done():
+		case f := <-l.looks.found:
+			found, due = &f, true
 		case <-l.observer.changed:
+			due = true
 		case value := <-l.requests:
-			l.requested, l.fetchDue, l.nextKinds = value, true, time.Time{}
-			l.attempts.keep(diff.Plan{})
+			if l.sync.Spec.Suspend {
+				l.requested, due = value, true
+				break
+			}
+			l.nextKinds = time.Time{}
+			l.attempts.keep(diff.Plan{}) // whoever asks wants everything tried
+			l.looks.request(ctx, value)
 		case <-timer.C:
+			due = !retry.IsZero() && !l.clock().Before(retry)
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
 			return result
 		}
-		l.fetchDue = l.fetchDue || !l.once && !l.clock().Before(l.nextFetch)
+		if l.looks.due() {
+			l.looks.start(ctx)
+		}
+		if !due {
+			continue
+		}
+		if result = l.pass(ctx, found); done(result) || ctx.Err() != nil {
+			return result
+		}
+		retry = l.retryAfter(result)
 	}
 }
 
-// nextPass returns when something is due that no event announces: a look at the repository, a second attempt, the end of patience.
-// What was due when the last pass began and did not come to pass waits for an event, or else the loop would spin.
-func (l *Loop) nextPass(last *Result) time.Time {
+// untilNext returns how long the loop may sleep if nothing happens.
+func (l *Loop) untilNext(retry time.Time) time.Duration {
+	now := l.clock()
+	wait := time.Hour
+	for _, due := range []time.Time{l.looks.next, retry} {
+		if !due.IsZero() {
+			wait = min(wait, due.Sub(now))
+		}
+	}
+	return wait
+}
+
+// retryAfter returns when a pass is due after the last one although nothing happens: a second attempt, the end of patience. What was
+// due when the last pass began and did not come to pass waits for an event, or else the loop would spin.
+func (l *Loop) retryAfter(last *Result) time.Time {
 	if last.ClusterError != nil {
 		l.clusterFails++
 		return l.clock().Add(backoff(200*time.Millisecond, 10*time.Second, l.clusterFails))
 	}
 	l.clusterFails = 0
-	next := last.Finished.Add(time.Hour)
-	for _, due := range []time.Time{l.nextFetch, l.attempts.next(last.Started), l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started)} {
-		if !due.IsZero() && due.Before(next) {
-			next = due
-		}
+	first := l.attempts.next(last.Started)
+	if late := l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started); first.IsZero() || !late.IsZero() && late.Before(first) {
+		return late
 	}
-	return next
-}
-
-// scheduleFetch sets the next look at the repository: after the interval, or later when looks have failed again and again. A little
-// randomness keeps many Syncs from asking at the same moment.
-func (l *Loop) scheduleFetch() {
-	if l.once {
-		return
-	}
-	wait := l.sync.Spec.Interval.Duration
-	if l.fetchError == nil {
-		l.fetchFails = 0
-	} else {
-		l.fetchFails++
-		wait = max(wait, backoff(wait, 5*time.Minute, l.fetchFails))
-		wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
-	}
-	l.nextFetch = l.clock().Add(wait)
+	return first
 }
 
 // kindsDue reports whether it is time to ask the cluster again for kinds that it did not know.

@@ -15,15 +15,16 @@ import (
 
 // pass is one look at everything and one step towards what Git says. It is the table of contents of this program.
 //
-// A commit that cannot be read or is not valid leaves the last good one in force: its objects are still looked after.
-func (l *Loop) pass(ctx context.Context) *Result {
+// A commit that cannot be read or is not valid leaves the last good one in force: its objects are still looked after. A nil look means
+// that the repository has not been looked at since the last pass.
+func (l *Loop) pass(ctx context.Context, found *look) *Result {
 	r := l.begin()
-	defer l.finish(r)
+	defer l.finish(ctx, r)
 	if r.Suspended {
 		return r
 	}
 
-	l.timed(r, "fetch", func() { r.FetchError = l.fetch(ctx, r) })
+	l.take(r, found)
 	l.timed(r, "load", func() { r.ClusterError = l.load(ctx, r) })
 	if l.set == nil || r.ClusterError != nil {
 		return r
@@ -56,22 +57,18 @@ func (l *Loop) pass(ctx context.Context) *Result {
 	return r
 }
 
-// fetch reads the repository when a look at it is due. Between looks the snapshot stands.
-func (l *Loop) fetch(ctx context.Context, r *Result) error {
-	if !l.fetchDue {
-		return l.fetchError
+// take takes over what a look at the repository found.
+func (l *Loop) take(r *Result, found *look) {
+	if found != nil {
+		l.looks.taken(found)
+		l.requested, l.fetchError = found.answers, found.err
+		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
+		if found.err == nil {
+			r.Fetched, r.NewCommit = true, found.snapshot.Commit != l.snapshot.Commit
+			l.snapshot = found.snapshot
+		}
 	}
-	l.fetchDue = false
-	snapshot, err := l.fetchNow(ctx)
-	l.fetchError = err
-	l.scheduleFetch()
-	if err != nil {
-		return err
-	}
-	r.Fetched = true
-	r.NewCommit = snapshot.Commit != l.snapshot.Commit
-	l.snapshot = snapshot
-	return nil
+	r.FetchError, r.Requested = l.fetchError, l.requested
 }
 
 // load turns a new snapshot into the set to enforce, if all of it is valid. It fails only when the cluster cannot say which kinds it has.

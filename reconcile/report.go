@@ -12,13 +12,7 @@ import (
 
 // begin opens the Result of a pass.
 func (l *Loop) begin() *Result {
-	r := &Result{
-		Started: l.clock(), Generation: l.sync.Generation, Requested: l.requested, Suspended: l.sync.Spec.Suspend,
-	}
-	if r.Suspended {
-		l.scheduleFetch()
-	}
-	return r
+	return &Result{Started: l.clock(), Generation: l.sync.Generation, Requested: l.requested, Suspended: l.sync.Spec.Suspend}
 }
 
 // timed runs one phase of a pass and keeps how long it took.
@@ -28,10 +22,17 @@ func (l *Loop) timed(r *Result, name string, phase func()) {
 	r.Phases = append(r.Phases, Phase{Name: name, Took: l.clock().Sub(start)})
 }
 
-// finish closes the Result, logs what is new in it and hands it on.
-func (l *Loop) finish(r *Result) {
+// finish closes the Result, logs what is new in it and hands it on. A pass that was interrupted has no outcome: what it changed is logged,
+// and nothing is published.
+func (l *Loop) finish(ctx context.Context, r *Result) {
 	r.Applied = l.applied
 	r.Finished = l.clock()
+	if ctx.Err() != nil {
+		for _, c := range r.Changes {
+			tellChange(context.WithoutCancel(ctx), l.log, c)
+		}
+		return
+	}
 	l.told = l.told.tell(l.log, r)
 	l.publish(r)
 }

@@ -258,7 +258,12 @@ func (s *stage) find(ts *testscript.TestScript, kind, name string) (object, erro
 	if s.mapper == nil {
 		return object{}, errors.New("say cluster first")
 	}
-	gvk, err := s.mapper.KindFor(schema.ParseGroupResource(kind).WithVersion(""))
+	resource := schema.ParseGroupResource(kind).WithVersion("")
+	gvk, err := s.mapper.KindFor(resource)
+	if meta.IsNoMatchError(err) {
+		s.mapper.Reset() // its CRD may be new
+		gvk, err = s.mapper.KindFor(resource)
+	}
 	if err != nil {
 		return object{}, err
 	}
