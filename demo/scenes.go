@@ -123,8 +123,12 @@ func play(ctx context.Context) error {
 	if os.Getenv("KEEP") == "" {
 		return nil
 	}
-	fmt.Printf("Everything stays up until you interrupt it. Edit below %s, commit and push:\n  cd %[1]s\n", s.repo.Dir)
-	fmt.Printf("  export KUBECONFIG=%s\n", s.kubeconfig)
+	fmt.Printf(`Everything stays up until you interrupt it. Change something below prod and push:
+  cd %s
+  git commit -am "Try it" && git push
+and look at the cluster:
+  export KUBECONFIG=%s
+`, s.repo.Dir, s.kubeconfig)
 	<-ctx.Done()
 	return nil
 }

@@ -22,7 +22,7 @@ func applyOf(name, hash string) diff.Action {
 	}}
 }
 
-func deletionOf(name string) diff.Action { return diff.Action{Op: diff.Delete, ID: configMap(name)} }
+func deletionOfA() diff.Action { return diff.Action{Op: diff.Delete, ID: configMap("a")} }
 
 func TestBackoff(t *testing.T) {
 	for failures, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
@@ -47,8 +47,8 @@ func TestRetryTimes(t *testing.T) {
 		{Transient, applyOf("a", "v1"), []time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}},
 		{Conflict, applyOf("a", "v1"), []time.Duration{200 * time.Millisecond, 400 * time.Millisecond}},
 		{Slow, applyOf("a", "v1"), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
-		{Transient, deletionOf("a"), []time.Duration{200 * time.Millisecond, 400 * time.Millisecond}},
-		{Terminal, deletionOf("a"), []time.Duration{time.Second, 2 * time.Second}}, // no commit could mend it
+		{Transient, deletionOfA(), []time.Duration{200 * time.Millisecond, 400 * time.Millisecond}},
+		{Terminal, deletionOfA(), []time.Duration{time.Second, 2 * time.Second}}, // no commit could mend it
 	} {
 		t.Run(string(c.class)+" "+string(c.action.Op), func(t *testing.T) {
 			a := attempts{by: map[manifests.ID]attempt{}}
@@ -86,8 +86,8 @@ func TestAnotherRequestIsTriedAtOnce(t *testing.T) {
 		first, then diff.Action
 	}{
 		{"another manifest", applyOf("a", "v1"), applyOf("a", "v2")},
-		{"deletion after an apply", applyOf("a", "v1"), deletionOf("a")},
-		{"apply after a deletion", deletionOf("a"), applyOf("a", "v1")},
+		{"deletion after an apply", applyOf("a", "v1"), deletionOfA()},
+		{"apply after a deletion", deletionOfA(), applyOf("a", "v1")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := attempts{by: map[manifests.ID]attempt{}}

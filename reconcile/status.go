@@ -53,10 +53,11 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 }
 
 // conditions returns Ready, Reconciling and Stalled as kstatus reads them: Reconciling while something is on its way or is tried again,
-// Stalled when nothing will change before somebody acts.
+// Stalled when nothing will change before somebody acts. A suspended Sync is neither: it rests because somebody wants it to.
 func (r *Result) conditions() []metav1.Condition {
 	reason, message := string(r.Reason()), oneLine(r.Message())
-	stalled := r.Settled() && !r.Ready() && r.FetchError == nil && r.ClusterError == nil
+	resting := r.Ready() || r.Suspended
+	stalled := r.Settled() && !resting && r.FetchError == nil && r.ClusterError == nil
 	truth := func(kind string, true bool) metav1.Condition {
 		c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
 		if true {
@@ -66,7 +67,7 @@ func (r *Result) conditions() []metav1.Condition {
 	}
 	return []metav1.Condition{
 		truth(v1alpha1.ConditionReady, r.Ready()),
-		truth(v1alpha1.ConditionReconciling, !r.Ready() && !stalled),
+		truth(v1alpha1.ConditionReconciling, !resting && !stalled),
 		truth(v1alpha1.ConditionStalled, stalled),
 	}
 }

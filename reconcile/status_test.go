@@ -53,7 +53,7 @@ func TestConditions(t *testing.T) {
 		{"no cluster: tried again", succeeded(noCluster), "Reconciling"},
 		{"rejected: somebody has to mend it", succeeded(rejected), "Stalled"},
 		{"refused: somebody has to mend it", succeeded(failing(diff.Update, Terminal)), "Stalled"},
-		{"suspended: somebody has to resume it", succeeded(suspended), "Stalled"},
+		{"suspended: nothing is amiss", succeeded(suspended), "none"},
 		{"prune blocked: somebody has to allow it", succeeded(pruneBlocked), "Stalled"},
 		{"rollout failed", succeeded(unwell), "Stalled"},
 	} {

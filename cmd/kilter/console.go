@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // console is the slog.Handler for people: a line per changed object and a line per pass, in columns.
@@ -66,11 +67,19 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	for _, other := range others {
 		line.WriteString("  " + other)
 	}
-	line.WriteByte('\n')
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.out.Write(line.Bytes())
+	_, err := fmt.Fprintln(c.out, strings.Map(printable, line.String()))
 	return err
+}
+
+// printable turns what could disturb a terminal, or look like another line, into a space: names and messages come from repositories
+// and servers.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return ' '
+	}
+	return r
 }
 
 // state renders reason and message; success needs no word.

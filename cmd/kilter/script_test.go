@@ -49,12 +49,12 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"kilter": mai
 //	exits CODE PROGRAM [ARG...]      runs a program, which has to end with this code
 //	expand FILE...                   replaces $NAME in files by the script's variables
 //
-//	repo [USER:PASSWORD]             serves a repository whose work tree is repo/, commits and pushes what is there; sets $URL and $COMMIT
+//	repo [USER:PASSWORD]             serves a repository whose work tree is repo/, after a first push; sets $URL and $COMMIT
 //	push                             commits the work tree as it is and pushes it; sets $COMMIT
 //	git ARG...                       runs git in the work tree
 //	sync [FRAGMENT]                  writes sync.yaml: Sync app of branch main of $URL, changed by a fragment of YAML
 //
-//	cluster                          skips the script when there is no cluster; makes a namespace for it, $NS; sets $KUBECONFIG and $SERVER
+//	cluster                          skips the script when there is no cluster; makes its namespace $NS; sets $KUBECONFIG, $SERVER
 //	apply [--dry-run] FILE...        applies manifests to the cluster, as somebody else than Kilter
 //	get KIND NAME [JSONPATH]         finds an object, and prints a part of it; "! get" when there must be none
 //	patch KIND NAME MERGEPATCH       changes an object
@@ -71,7 +71,7 @@ func TestScripts(t *testing.T) {
 			env.Values[stageKey{}] = &stage{skip: env.T().Skip}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		Cmds: map[string]command{
 			"exits":   exits,
 			"expand":  expand,
 			"repo":    onStage((*stage).serve),
@@ -104,15 +104,18 @@ type stageKey struct{}
 
 func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*stage) }
 
-// onStage makes a command that must succeed of a method.
-func onStage(command func(*stage, context.Context, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
+// command is a command of a script; neg says that it was written with "!".
+type command = func(ts *testscript.TestScript, neg bool, args []string)
+
+// onStage makes a command of a method. It has to succeed.
+func onStage(do func(*stage, context.Context, *testscript.TestScript, []string) error) command {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg {
 			ts.Fatalf("this command cannot be expected to fail")
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		ts.Check(command(stageOf(ts), ctx, ts, args))
+		ts.Check(do(stageOf(ts), ctx, ts, args))
 	}
 }
 

@@ -33,6 +33,10 @@ func (s *Server) Create(ctx context.Context, name, dir string) (*Repo, error) {
 		{"init", "--quiet", "--bare", "--initial-branch=main", r.Bare},
 		{"--git-dir", r.Bare, "config", "http.receivepack", "true"},
 		{"init", "--quiet", "--initial-branch=main"},
+		// So that a person in the work tree can commit and push without more ado.
+		{"config", "push.autoSetupRemote", "true"},
+		{"config", "user.name", "Somebody"},
+		{"config", "user.email", "somebody@example.com"},
 		{"remote", "add", "origin", r.Bare},
 	} {
 		if _, err := r.Git(ctx, args...); err != nil {

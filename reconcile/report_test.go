@@ -1,0 +1,72 @@
+package reconcile
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// What is logged, and when, in the life of a Sync: what is new is told once, and nothing while nothing changes.
+func TestTell(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	newCommit := func(r *Result) { r.NewCommit = true }
+	again := func(r *Result) {
+		for i := range r.Changes {
+			r.Changes[i].Again = true
+		}
+	}
+	changed := func(op diff.Op, why string) func(*Result) {
+		return func(r *Result) {
+			action := applyOf(string(op)+"d", "v1")
+			action.Op, action.Reason = op, why
+			if op == diff.Delete {
+				action.Object = nil
+			}
+			r.Changes = append(r.Changes, Change{Action: action, Took: time.Millisecond})
+		}
+	}
+	furtherOn := func(r *Result) { r.Health = map[health.Word]int{health.Current: 2, health.InProgress: 1} }
+
+	var state told
+	for _, pass := range []struct {
+		what   string
+		result *Result
+	}{
+		{"first commit", succeeded(newCommit, changed(diff.Create, "not in the cluster"), waits)},
+		{"the same wait", succeeded(waits)},
+		{"the wait is over", succeeded(progressing)},
+		{"further on", succeeded(furtherOn)},
+		{"done", succeeded()},
+		{"nothing", succeeded()},
+		{"drift", succeeded(changed(diff.Update, "changed by somebody else in the cluster"))},
+		{"a commit that changes nothing", succeeded(newCommit)},
+		{"a commit that is rejected", succeeded(newCommit, rejected)},
+		{"it is still rejected", succeeded(rejected)},
+		{"the server refuses one", succeeded(failing(diff.Update, Terminal))},
+		{"it does again", succeeded(failing(diff.Update, Terminal), again)},
+		{"and a deletion", succeeded(failing(diff.Update, Terminal), again, failing(diff.Delete, Slow))},
+		{"a deletion succeeds", succeeded(changed(diff.Delete, "left Git"))},
+		{"the repository is away", succeeded(unfetched)},
+		{"it is still away", succeeded(unfetched)},
+		{"the cluster is away", succeeded(noCluster)},
+		{"a rollout fails", succeeded(unwell)},
+		{"two rollouts fail", succeeded(unwell, unwell)},
+		{"suspended", succeeded(suspended)},
+		{"resumed", succeeded()},
+	} {
+		fmt.Fprintf(&out, "# %s\n", pass.what)
+		state = state.tell(log, pass.result)
+	}
+	golden(t, "report.txt", out.String())
+}
