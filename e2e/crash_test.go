@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"testing"
 	"testing/fstest"
 
@@ -116,4 +118,22 @@ func TestForeignObjectsStay(t *testing.T) {
 			t.Errorf("an object of somebody else: %v", err)
 		}
 	}
+}
+
+// TestTwoSyncsOneObject lets two Syncs want the same object. Each takes it from the other; they are slowed down and say so.
+func TestTwoSyncsOneObject(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	ns := c.namespace(t, "fight")
+	_, url := repository(t, fstest.MapFS{"prod/wanted.yaml": configMap("wanted")})
+	first := syncFile(t, ns, url, "")
+	second := syncFile(t, ns, url, "")
+	content, err := os.ReadFile(second)
+	must(t, err)
+	must(t, os.WriteFile(second, bytes.Replace(content, []byte("name: e2e"), []byte("name: other"), 1), 0o600))
+
+	one := kilter(t, "run", "-f", first, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	line(ctx, t, one, "1 object: 1 current")
+	kilter(t, "run", "-f", second, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	line(ctx, t, one, "failed", "ConfigMap "+ns+"/wanted", "somebody else keeps changing it")
 }

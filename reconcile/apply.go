@@ -109,6 +109,9 @@ func (r *applyRun) send(ctx context.Context, n *node) {
 		}
 		var stored *diff.Live
 		change := r.loop.act(n.action, func() (err error) {
+			if slowed := r.loop.fights.slowed(n.action.Object, r.loop.clock()); slowed != nil {
+				return slowed
+			}
 			stored, err = r.loop.request(ctx, n.action.Object, r.places)
 			return err
 		})
@@ -187,6 +190,7 @@ func (l *Loop) request(ctx context.Context, object *manifests.Object, places map
 	}
 	live := l.observer.record(object.ID, stored)
 	l.expected.set(object.ID, live.Fields)
+	l.fights.applied(object, l.clock())
 	return &live, nil
 }
 

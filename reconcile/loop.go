@@ -65,6 +65,7 @@ type Loop struct {
 	inherited    bool // the places that an earlier process may have filled were looked at
 	expected     expectations
 	attempts     attempts
+	fights       fights
 	waiting      waiting
 
 	// What was told last.
@@ -80,6 +81,7 @@ func NewLoop(o Options) (*Loop, error) {
 		looks:    looks{fetch: o.Fetch, interval: o.Sync.Spec.Interval.Duration, clock: o.Clock, found: make(chan look, 1)},
 		expected: expectations{by: map[manifests.ID]string{}},
 		attempts: attempts{by: map[manifests.ID]attempt{}},
+		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},
 	}
 	l.parent = &parentStore{cluster: o.Cluster}

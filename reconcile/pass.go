@@ -111,6 +111,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	}
 	l.set, l.revision = set, l.snapshot.Revision
 	l.waiting.keep(set)
+	l.fights.keep(set)
 	l.placesDue = true
 	return nil
 }

@@ -1,0 +1,70 @@
+package reconcile
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"kilter.dev/kilter/manifests"
+)
+
+// A fight is over after calm without an apply. Until then freeApplies of the same manifest go through at once, and later ones come ever
+// more slowly, though never so slowly that the fight would seem over.
+const (
+	calm        = time.Minute
+	slowest     = calm / 2
+	freeApplies = 10
+)
+
+// fights remembers how often the same manifest was applied to the same object. Two that both insist on an object, be it two Syncs or a
+// Sync and a controller, would otherwise answer each other as fast as the server allows, for ever.
+type fights struct {
+	mu sync.Mutex
+	by map[manifests.ID]fight
+}
+
+type fight struct {
+	hash    string
+	applies int // in a row, less than calm apart
+	last    time.Time
+}
+
+// applied notes an apply that succeeded.
+func (f *fights) applied(object *manifests.Object, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.by[object.ID]
+	if known.hash != object.Hash || now.Sub(known.last) >= calm {
+		known.applies = 0
+	}
+	f.by[object.ID] = fight{hash: object.Hash, applies: known.applies + 1, last: now}
+}
+
+// slowed returns a Failure while an object has to wait before the same manifest is applied to it once more.
+func (f *fights) slowed(object *manifests.Object, now time.Time) *Failure {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.by[object.ID]
+	if known.hash != object.Hash || known.applies < freeApplies {
+		return nil
+	}
+	if !now.Before(known.last.Add(backoff(time.Second, slowest, known.applies-freeApplies+1))) {
+		return nil
+	}
+	return &Failure{Class: Conflict, Reason: "OwnershipConflict", Text: fmt.Sprintf(
+		"somebody else keeps changing it: it was applied %d times in a row, and is applied more slowly now; see who writes to it in "+
+			"its metadata.managedFields", known.applies)}
+}
+
+// keep forgets objects that are not in set.
+func (f *fights) keep(set *manifests.Set) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := make(map[manifests.ID]fight, len(f.by))
+	for _, object := range set.Objects {
+		if known, ok := f.by[object.ID]; ok {
+			kept[object.ID] = known
+		}
+	}
+	f.by = kept
+}
