@@ -21,6 +21,7 @@ type Change struct {
 	Failure *Failure // nil when it was done
 	Took    time.Duration
 	Again   bool // the same thing failed before
+	Same    bool // the server stored nothing new
 }
 
 // Blocked is an object that cannot be applied before another one is where it should be.
@@ -115,6 +116,7 @@ func (r *applyRun) send(ctx context.Context, n *node) {
 			stored, err = r.loop.request(ctx, n.action.Object, r.places)
 			return err
 		})
+		change.Same = stored != nil && n.action.Live != nil && stored.ResourceVersion == n.action.Live.ResourceVersion
 		<-r.slots
 
 		r.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
@@ -132,6 +133,20 @@ func (o *observer) record(id manifests.ID, object *metav1.PartialObjectMetadata)
 		live = w.record(live)
 	}
 	return live
+}
+
+// deleted notes that the server has accepted the deletion of an object: it is going, even before the watch tells so.
+func (o *observer) deleted(id manifests.ID, uid types.UID) {
+	w := o.watches[place{id.GroupKind(), id.Namespace}]
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if known, ok := w.live[id]; ok && known.UID == uid {
+		known.Health = health.Health{Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted; no event from the cluster yet"}
+		w.live[id] = known
+	}
 }
 
 // wholeKinds are watched whole, since their health stands in spec and status, and reduced as they arrive. Of all other kinds only

@@ -205,22 +205,32 @@ func (l *Loop) appliedWhole(r *Result) bool {
 
 // outcome judges every desired object by its health, and counts what is still to go.
 func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
-	failed := map[manifests.ID]bool{}
+	failed, deleted := map[manifests.ID]bool{}, map[manifests.ID]bool{}
 	for _, change := range r.Changes {
-		if change.Failure != nil {
+		_, observed := live[change.ID]
+		switch {
+		case change.Failure != nil:
 			failed[change.ID] = true
-		} else {
-			l.waiting.restart(change.ID) // its rollout begins anew
+			continue
+		case change.Op == diff.Delete:
+			deleted[change.ID] = true
+		case !observed:
+			r.Unseen = true // its kind came with this commit; the next pass watches it
 		}
+		l.waiting.restart(change.ID) // its rollout begins anew
 	}
 	for _, action := range r.Plan.Actions {
-		if _, exists := live[action.ID]; exists && action.Object == nil && action.Op != diff.Keep && !failed[action.ID] {
+		// A deletion that the plan wants and that was withheld is on nobody's way.
+		going := action.Op == diff.Wait || deleted[action.ID]
+		if _, exists := live[action.ID]; exists && action.Object == nil && going {
 			r.Leaving++
 		}
 	}
 	for _, b := range r.Blocked {
-		if by, ok := live[b.By]; ok && by.Health.Unblocks() {
-			r.Unblocked = true // since the plan was made; the event that told so starts the next pass
+		by, ok := live[b.By]
+		// Since the plan was made, or as soon as a Job's last pods have ended: the event that tells so starts the next pass.
+		if ok && (by.Health.Unblocks() || by.Health.Reason == health.ReasonSuccessMet) {
+			r.Unblocked = true
 		}
 	}
 	r.Objects = len(l.set.Objects)

@@ -62,7 +62,8 @@ func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) 
 		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
 		PropagationPolicy: &background,
 	})
-	if apierrors.IsNotFound(err) {
+	if err == nil || apierrors.IsNotFound(err) {
+		l.observer.deleted(action.ID, live.UID)
 		return nil
 	}
 	return err

@@ -42,17 +42,28 @@ type told struct {
 	reason  Reason
 	message string
 	blocked map[manifests.ID]bool
+	drift   map[manifests.ID]bool
 }
 
 // tell logs one line per changed object, one per new trouble, and one for the pass when anything is new.
 func (t told) tell(log *slog.Logger, r *Result) told {
 	ctx := context.Background()
-	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}}
+	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}, drift: map[manifests.ID]bool{}}
 	news := r.NewCommit || next.reason != t.reason
 	for _, c := range r.Changes {
-		if c.Failure == nil || !c.Again {
+		if c.Failure == nil && !c.Same || c.Failure != nil && !c.Again {
 			news = true
 			tellChange(ctx, log, c)
+		}
+	}
+	for _, a := range r.Plan.Actions {
+		if a.Op != diff.Drift {
+			continue
+		}
+		next.drift[a.ID] = true
+		if !t.drift[a.ID] {
+			news = true
+			log.LogAttrs(ctx, slog.LevelWarn, "drift", about(a.ID, a.Object.Origin, a.Reason)...)
 		}
 	}
 	for _, b := range r.Blocked {

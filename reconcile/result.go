@@ -87,7 +87,8 @@ type Result struct {
 	Health       map[health.Word]int
 	Objects      int
 	Leaving      int  // objects that left Git and are not gone yet
-	Unblocked    bool // what a blocked object waits for has come true since
+	Unblocked    bool // what a blocked object waits for has come true since, or is about to
+	Unseen       bool // an object was applied whose kind is not watched yet
 }
 
 // Phase is the time that one part of a pass took.
@@ -159,7 +160,7 @@ func (r *Result) Settled() bool {
 			return false
 		}
 	}
-	return r.Health[health.InProgress]+r.Health[health.Terminating]+r.Leaving == 0 && !r.Unblocked
+	return r.Health[health.InProgress]+r.Health[health.Terminating]+r.Leaving == 0 && !r.Unblocked && !r.Unseen
 }
 
 // Message says in one sentence how things stand, for `kubectl get syncs` and the log.
