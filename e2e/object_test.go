@@ -254,7 +254,7 @@ func serves(t *testing.T, address string) {
 		"/healthz": {"ok"},
 		"/readyz":  {"ok"},
 		"/metrics": {
-			`kilter_sync_info{namespace="shop",path="prod",revision="main@sha1:`, `kilter_sync_ready{namespace="shop",reason="ReconciliationSucceeded",sync="shop"} 1`,
+			`kilter_sync_info{namespace="shop",path="prod",revision="main@sha1:`, `kilter_sync_ready{namespace="shop",sync="shop"} 1`, `kilter_sync_reason{namespace="shop",reason="ReconciliationSucceeded",sync="shop"} 1`,
 			`kilter_apply_total{namespace="shop",op="create",result="done",sync="shop"} 39`, "kilter_reconcile_total", "kilter_reconcile_duration_seconds_bucket",
 			"kilter_sync_last_success_timestamp_seconds", "go_goroutines", "process_resident_memory_bytes",
 		},

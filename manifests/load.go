@@ -46,6 +46,16 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	if err != nil {
 		return nil, err
 	}
+	if len(found.files) == 0 && len(found.problems) == 0 {
+		var where Origin // of a whole repository: nowhere
+		if target.path() != "." {
+			where.File = target.path()
+		}
+		found.problems = append(found.problems, Problem{
+			Origin: where, Reason: ReasonEmpty, Severity: Error,
+			Message: "no manifest found: expected files named *.yaml, *.yml or *.json; add one, or correct the path",
+		})
+	}
 	a := newAssembly(tree, target)
 	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
 	l.memo = make(map[string]memo, len(files))

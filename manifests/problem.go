@@ -36,6 +36,7 @@ const (
 	ReasonField       = verdict.ReasonUnknownField
 	ReasonCycle       = "DependencyCycle"
 	ReasonNoTarget    = "DependencyNotFound"
+	ReasonEmpty       = "NoManifests" // the path holds files, and none of them is a manifest
 	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, kustomizations…
 	ReasonWarning     = "Warning"     // accepted, and not what the author may think
 )
@@ -54,5 +55,5 @@ func (p Problem) String() string {
 		fmt.Fprintf(&b, ": %s", p.Field)
 	}
 	fmt.Fprintf(&b, ": %s", p.Message)
-	return b.String()
+	return strings.TrimPrefix(b.String(), ": ") // a problem of the whole repository has no place
 }

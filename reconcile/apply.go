@@ -20,6 +20,7 @@ type Change struct {
 	diff.Action
 	Failure *Failure // nil when it was done
 	Took    time.Duration
+	Tried   bool // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
 	Again   bool // the same thing failed before
 	Same    bool // the server stored nothing new
 }
@@ -143,6 +144,7 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 	}
 	start := l.clock()
 	err := do()
+	change.Tried = true
 	change.Took = l.clock().Sub(start)
 	if err == nil {
 		l.attempts.succeeded(action.ID)

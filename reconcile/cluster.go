@@ -106,13 +106,18 @@ func (c *Cluster) object(r resource, namespace string) metadata.ResourceInterfac
 
 // patch sends body by forced server-side apply and returns the metadata of what the server stored.
 // It runs to its end even when ctx is cancelled, within requestTimeout: an apply that is cut off has an unknown outcome.
-func (c *Cluster) patch(ctx context.Context, r resource, namespace, name string, body []byte, subresources ...string) (
+func (c *Cluster) patch(ctx context.Context, r resource, namespace, name string, body []byte) (*metav1.PartialObjectMetadata, error) {
+	return c.patchAs(ctx, inventory.FieldManager, r, namespace, name, body)
+}
+
+// patchAs is patch under another field manager's name, for what is not a manifest: those fields must not be mixed up with Git's.
+func (c *Cluster) patchAs(ctx context.Context, manager string, r resource, namespace, name string, body []byte, subresources ...string) (
 	*metav1.PartialObjectMetadata, error,
 ) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	force := true
-	options := metav1.PatchOptions{FieldManager: inventory.FieldManager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
+	options := metav1.PatchOptions{FieldManager: manager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
 	return c.object(r, namespace).Patch(ctx, name, types.ApplyPatchType, body, options, subresources...)
 }
 

@@ -145,7 +145,7 @@ func (c *Controller) handle(ctx context.Context, loops map[types.NamespacedName]
 		c.Log.Error("cannot read a Sync", "object", name, "why", err.Error())
 		return
 	}
-	if current != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation &&
+	if current != nil && current.loop != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation &&
 		current.sync.Annotations[v1alpha1.AllowPruneAnnotation] == wanted.Annotations[v1alpha1.AllowPruneAnnotation] {
 		if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != current.sync.Annotations[v1alpha1.RequestedAtAnnotation] {
 			current.sync = wanted
@@ -201,6 +201,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 	})
 	if err != nil {
 		log.Error("cannot start", "why", err.Error())
+		_ = opened.Close()
 		close(r.ended)
 		return r
 	}

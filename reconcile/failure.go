@@ -77,6 +77,8 @@ func newFailure(err error, host string) *Failure {
 		f.Text = "the server refuses it as " + f.Reason
 	case s.Reason == metav1.StatusReasonNotFound && s.Details != nil && s.Details.Kind == "namespaces":
 		f.Text = fmt.Sprintf("namespace %s does not exist: create it, or add its manifest to the repository", s.Details.Name)
+	case s.Reason == metav1.StatusReasonUnauthorized:
+		f.Text = "the API server does not accept the credentials: check the kubeconfig, or the ServiceAccount's token"
 	default:
 		f.Text = oneLine(s.Message)
 	}
@@ -93,7 +95,8 @@ func connectionFailure(err error, host string) *Failure {
 		f.Reason = "Timeout"
 		f.Text = fmt.Sprintf("the API server at %s did not answer in %s", host, requestTimeout)
 	default:
-		f.Text = fmt.Sprintf("cannot reach the API server at %s: %s", host, oneLine(innermost(err).Error()))
+		f.Text = fmt.Sprintf("cannot reach the API server at %s: %s; check that it runs, and that the kubeconfig names its address",
+			host, oneLine(innermost(err).Error()))
 	}
 	return f
 }

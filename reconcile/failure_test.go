@@ -59,7 +59,7 @@ func TestNewFailure(t *testing.T) {
 			"403", apierrors.NewForbidden(jobs, "migrate", errors.New(`User "x" cannot patch resource "jobs"`)), Slow, "Forbidden",
 			`jobs.batch "migrate" is forbidden: User "x" cannot patch resource "jobs"`,
 		},
-		{"401", apierrors.NewUnauthorized("Unauthorized"), Slow, "Unauthorized", "Unauthorized"},
+		{"401", apierrors.NewUnauthorized("Unauthorized"), Slow, "Unauthorized", "the API server does not accept the credentials: check the kubeconfig, or the ServiceAccount's token"},
 		{
 			"404 of the namespace", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), Slow, "NotFound",
 			"namespace shop does not exist: create it, or add its manifest to the repository",
@@ -110,7 +110,7 @@ func TestNewFailure(t *testing.T) {
 		{
 			"connection refused",
 			&url.Error{Op: "Patch", URL: "https://h/" + canary, Err: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}},
-			Transient, "Unreachable", "cannot reach the API server at https://h: connection refused",
+			Transient, "Unreachable", "cannot reach the API server at https://h: connection refused; check that it runs, and that the kubeconfig names its address",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestNewFailureOverTheWire(t *testing.T) {
 	server.Close()
 	f := send()
 	if f.Class != Transient || f.Reason != "Unreachable" || !strings.HasPrefix(f.Text, "cannot reach the API server at "+server.URL) ||
-		!strings.HasSuffix(f.Text, "connection refused") {
+		!strings.Contains(f.Text, "connection refused; check that it runs") {
 		t.Errorf("server gone: %+v, want Transient Unreachable", f)
 	}
 }

@@ -51,6 +51,7 @@ type Loop struct {
 	nextKinds  time.Time       // when kinds that the cluster did not know are looked for again
 	rejected   []manifests.Problem
 	warnings   []manifests.Problem
+	skipped    []manifests.Skip
 	set        *manifests.Set // the newest commit that was accepted; nil before the first
 	revision   string         // of set
 	applied    string         // the newest revision of which every object was applied
@@ -62,7 +63,8 @@ type Loop struct {
 	places       map[place]resource
 	unresolved   []schema.GroupKind // kinds that are wanted, or listed by the inventory, and that the cluster does not serve
 	placesDue    bool
-	inherited    bool // the places that an earlier process may have filled were looked at
+	listed       map[place]bool // every place that was listed since the loop began
+	blind        map[place]bool // the places that Kilter may not look into
 	expected     expectations
 	attempts     attempts
 	fights       fights
@@ -83,6 +85,7 @@ func NewLoop(o Options) (*Loop, error) {
 		attempts: attempts{by: map[manifests.ID]attempt{}},
 		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},
+		listed:   map[place]bool{},
 	}
 	l.parent = &parentStore{cluster: o.Cluster}
 	if o.Object {
@@ -109,15 +112,19 @@ func (l *Loop) Request(value string) {
 }
 
 // Run makes passes until ctx is done: one whenever the repository was looked at, and one whenever something that matters changes in the
-// cluster. It ends within the time of one request once ctx is done, and returns the last Result.
+// cluster. It ends within the time of one request once ctx is done, and returns the last Result; nil when there was none.
 func (l *Loop) Run(ctx context.Context) *Result {
 	return l.run(ctx, func(*Result) bool { return false })
 }
 
-// RunOnce looks at the repository once and makes passes until nothing will change any more by itself.
+// RunOnce looks at the repository once and makes passes until nothing will change any more by itself. It returns the last Result; nil
+// when ctx was done before that.
 func (l *Loop) RunOnce(ctx context.Context) *Result {
 	l.looks.once = true
-	return l.run(ctx, (*Result).Settled)
+	if result := l.run(ctx, (*Result).Settled); ctx.Err() == nil {
+		return result
+	}
+	return nil
 }
 
 // run makes passes until one is done or ctx is. Looks at the repository go on beside the passes: a Git server that hangs keeps nobody
@@ -129,7 +136,7 @@ func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 	defer l.looks.wait()
 	defer stop()
 
-	result := &Result{}
+	var result *Result
 	var retry time.Time // when something is due that no event announces; zero when nothing is
 	if l.sync.Spec.Suspend {
 		if result = l.pass(ctx, nil); done(result) {

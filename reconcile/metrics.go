@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	info        *prometheus.GaugeVec
 	ready       *prometheus.GaugeVec
+	reason      *prometheus.GaugeVec
 	objects     *prometheus.GaugeVec
 	passes      *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
@@ -32,8 +33,8 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		info: gauge("kilter_sync_info", "What each Sync follows, and the revision it has applied; always 1.",
 			"path", "revision"),
-		ready: gauge("kilter_sync_ready", "Whether the cluster is as the newest commit says: 1 for the Sync's current reason.",
-			"reason"),
+		ready:   gauge("kilter_sync_ready", "Whether the cluster is as the newest commit says: 1 or 0."),
+		reason:  gauge("kilter_sync_reason", "The reason of the Sync's Ready condition: 1 for the current one, 0 for all others.", "reason"),
 		objects: gauge("kilter_sync_objects", "Objects that the enforced revision asks for, by health.", "health"),
 		passes:  counter("kilter_reconcile_total", "Passes, by the reason they ended with.", "reason"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -45,7 +46,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		lastSuccess: gauge("kilter_sync_last_success_timestamp_seconds", "When a pass last found everything as the newest commit says."),
 		lastFetch:   gauge("kilter_sync_last_fetch_timestamp_seconds", "When the repository was last read without an error."),
 	}
-	registerer.MustRegister(m.info, m.ready, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch)
+	registerer.MustRegister(m.info, m.ready, m.reason, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch)
 	return m
 }
 
@@ -62,9 +63,10 @@ func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 	m.info.DeletePartialMatch(labels)
 	m.info.With(with(prometheus.Labels{"path": sync.Spec.Git.Path, "revision": r.Applied})).Set(1)
 
+	m.ready.With(labels).Set(number(r.Ready()))
 	reason := r.Reason()
 	for _, each := range Reasons() {
-		m.ready.With(with(prometheus.Labels{"reason": string(each)})).Set(number(each == reason))
+		m.reason.With(with(prometheus.Labels{"reason": string(each)})).Set(number(each == reason))
 	}
 	if r.Health != nil {
 		for _, word := range []health.Word{
@@ -80,7 +82,7 @@ func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 	for _, change := range r.Changes {
 		result := "done"
 		switch {
-		case change.Failure != nil && change.Took == 0:
+		case !change.Tried:
 			continue // not tried by this pass
 		case change.Failure != nil:
 			result = string(change.Failure.Class)
@@ -100,7 +102,7 @@ func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 func (m *Metrics) Forget(namespace, name string) {
 	labels := prometheus.Labels{"namespace": namespace, "sync": name}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.info, m.ready, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch,
+		m.info, m.ready, m.reason, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch,
 	} {
 		vec.DeletePartialMatch(labels)
 	}

@@ -33,7 +33,7 @@ func everyKind() []*Result {
 	for _, class := range []Class{Terminal, Transient, Slow, Conflict} {
 		for _, op := range []diff.Op{diff.Create, diff.Update, diff.Delete} {
 			r := succeeded(failing(op, class))
-			r.Changes = append(r.Changes, Change{Action: diff.Action{Op: op, ID: configMap("done")}})
+			r.Changes = append(r.Changes, Change{Action: diff.Action{Op: op, ID: configMap("done")}, Tried: true})
 			results = append(results, r)
 		}
 	}
@@ -52,8 +52,8 @@ func TestMetrics(t *testing.T) {
 	r := succeeded(failing(diff.Create, Terminal), failing(diff.Delete, Transient), unwell)
 	notTried := failing(diff.Update, Slow)
 	notTried(r)
-	r.Changes[2].Took = 0
-	r.Changes = append(r.Changes, Change{Action: applyOf("a", "v1"), Took: time.Millisecond})
+	r.Changes[2].Tried = false
+	r.Changes = append(r.Changes, Change{Action: applyOf("a", "v1"), Tried: true, Took: time.Millisecond})
 	r.Phases = []Phase{{Name: "fetch", Took: 250 * time.Millisecond}}
 	m.Observe(batch(), succeeded())
 	m.Observe(batch(), r)
@@ -112,8 +112,9 @@ func TestMetricsKeepWhatAPassDoesNotKnow(t *testing.T) {
 		{"current objects", m.objects.WithLabelValues("team-a", "batch", string(health.Current)), 3},
 		{"last success", m.lastSuccess.WithLabelValues("team-a", "batch"), at},
 		{"last fetch", m.lastFetch.WithLabelValues("team-a", "batch"), at},
-		{"ready as succeeded", m.ready.WithLabelValues("team-a", "batch", string(ReconciliationSucceeded)), 0},
-		{"ready as failed to fetch", m.ready.WithLabelValues("team-a", "batch", string(FetchFailed)), 1},
+		{"ready", m.ready.WithLabelValues("team-a", "batch"), 0},
+		{"succeeded", m.reason.WithLabelValues("team-a", "batch", string(ReconciliationSucceeded)), 0},
+		{"failed to fetch", m.reason.WithLabelValues("team-a", "batch", string(FetchFailed)), 1},
 	} {
 		if got := testutil.ToFloat64(c.metric); got != c.want {
 			t.Errorf("%s: %f, want %f", c.name, got, c.want)

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +87,7 @@ func (o *observer) watch(ctx context.Context, places map[place]resource) error {
 		}
 	}
 	for _, w := range o.watches {
+		w.forgetGone()
 		for !w.settled() {
 			select {
 			case <-o.progress:
@@ -112,18 +115,39 @@ func (o *observer) live() map[manifests.ID]diff.Live {
 	return all
 }
 
-// unseen returns a place that could not be listed yet and the error, or a nil error when every place was.
-func (o *observer) unseen() (place, error) {
-	var first place
-	var failure error
+// unseen is a place that could not be listed yet, and why.
+type unseen struct {
+	place place
+	err   error
+}
+
+// unseen returns the places that could not be listed yet, sorted.
+func (o *observer) unseen() []unseen {
+	var all []unseen
 	for p, w := range o.watches {
 		w.mu.Lock()
-		if !w.synced && (failure == nil || p.String() < first.String()) {
-			first, failure = p, w.err
+		if !w.synced {
+			all = append(all, unseen{p, w.err})
+			if w.err == nil {
+				all[len(all)-1].err = &Failure{Class: Transient, Reason: "Unreachable", Text: "its list is still on the way"}
+			}
 		}
 		w.mu.Unlock()
 	}
-	return first, failure
+	slices.SortFunc(all, func(a, b unseen) int { return strings.Compare(a.place.String(), b.place.String()) })
+	return all
+}
+
+// synced adds to known the places that were listed.
+func (o *observer) synced(known map[place]bool) map[place]bool {
+	for p, w := range o.watches {
+		w.mu.Lock()
+		if w.synced {
+			known[p] = true
+		}
+		w.mu.Unlock()
+	}
+	return known
 }
 
 // record takes what the server answered to an apply as observed.
@@ -166,7 +190,7 @@ var wholeKinds = map[schema.GroupKind]bool{
 func (o *observer) start(p place, r resource) *placeWatch {
 	var quiet klog.Logger // what goes wrong is kept in placeWatch.err, and the pass reports it
 	ctx, cancel := context.WithCancel(klog.NewContext(o.ctx, quiet))
-	w := &placeWatch{place: p, observer: o, cancel: cancel, live: map[manifests.ID]diff.Live{}}
+	w := &placeWatch{place: p, observer: o, cancel: cancel, live: map[manifests.ID]diff.Live{}, gone: map[manifests.ID]diff.Live{}}
 	lw := w.listWatch(o.cluster, r)
 	reflector := cache.NewReflectorWithOptions(lw, nil, w, cache.ReflectorOptions{
 		Name: p.String(), TypeDescription: p.kind.String(), Logger: &quiet,
@@ -184,8 +208,9 @@ type placeWatch struct {
 
 	mu     sync.Mutex
 	live   map[manifests.ID]diff.Live
-	synced bool  // listed at least once
-	err    error // the last failure to list or watch; nil after a success
+	gone   map[manifests.ID]diff.Live // what went since the pass began, lest the answer to an earlier apply bring it back
+	synced bool                       // listed at least once
+	err    error                      // the last failure to list or watch; nil after a success
 }
 
 var _ cache.TransformingStore = (*placeWatch)(nil)
@@ -238,6 +263,13 @@ func (w *placeWatch) settled() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.synced || w.err != nil
+}
+
+// forgetGone begins a pass: an apply that was answered before it has been recorded.
+func (w *placeWatch) forgetGone() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.gone)
 }
 
 // reduced is an observed object on its way through the reflector, which wants to read its metadata.
@@ -328,6 +360,7 @@ func (w *placeWatch) Delete(object any) error {
 	if gone {
 		delete(w.live, r.live.ID)
 	}
+	w.gone[r.live.ID] = r.live
 	w.mu.Unlock()
 	if gone {
 		signal(w.observer.changed)
@@ -366,6 +399,9 @@ func (w *placeWatch) Resync() error { return nil }
 func (w *placeWatch) record(answer diff.Live) diff.Live {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if went, ok := w.gone[answer.ID]; ok && older(answer, went) {
+		return answer
+	}
 	known, exists := w.live[answer.ID]
 	if exists && known.UID == answer.UID && !older(known, answer) {
 		return known

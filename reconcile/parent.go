@@ -98,7 +98,7 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 	if err != nil {
 		return err
 	}
-	if _, err := p.cluster.patch(ctx, p.target, p.Namespace, p.Name, body); err != nil {
+	if _, err := p.cluster.patchAs(ctx, inventory.ParentFieldManager, p.target, p.Namespace, p.Name, body); err != nil {
 		return err
 	}
 	p.stored = contents
@@ -130,10 +130,9 @@ func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) er
 		"namespace %s does not exist: create it (kubectl create namespace %[1]s), or add its manifest to the repository", p.Namespace)}
 }
 
-// contentsOf covers what is desired and what is still there of the set.
-func contentsOf(set *manifests.Set, live map[manifests.ID]diff.Live) inventory.Contents {
-	var kinds []schema.GroupKind
-	var namespaces []string
+// covering returns contents that cover what is desired, what is still there of the set, and kinds besides.
+func (p *parentStore) covering(set *manifests.Set, live map[manifests.ID]diff.Live, kinds ...schema.GroupKind) inventory.Contents {
+	namespaces := []string{p.Namespace} // which the annotations imply
 	add := func(id manifests.ID) {
 		kinds = append(kinds, id.GroupKind())
 		namespaces = append(namespaces, id.Namespace)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,18 +27,18 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 
 	l.take(r, found)
 	l.timed(r, "load", func() { r.ClusterError = l.load(ctx, r) })
-	if l.set == nil || r.ClusterError != nil {
+	if l.set == nil {
 		return r
 	}
 
 	var live map[manifests.ID]diff.Live
-	l.timed(r, "observe", func() { live, r.ClusterError = l.observe(ctx) })
+	l.timed(r, "observe", func() { live, r.ClusterError = l.observe(ctx, r) })
 	if r.ClusterError != nil {
 		return r
 	}
 
-	l.timed(r, "plan", func() { r.Plan = diff.Compute(l.planInput(live)) })
-	if r.ClusterError = l.parent.widen(ctx, contentsOf(l.set, live), l.set); r.ClusterError != nil {
+	l.timed(r, "plan", func() { r.Plan = diff.Compute(l.planInput(r, live)) })
+	if r.ClusterError = l.parent.widen(ctx, l.parent.covering(l.set, live), l.set); r.ClusterError != nil {
 		return r
 	}
 
@@ -53,7 +54,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 
 	live = l.observer.live()
 	l.outcome(r, live)
-	r.ClusterError = l.settleInventory(ctx, live)
+	r.ClusterError = l.settleInventory(ctx, r, live)
 	return r
 }
 
@@ -64,17 +65,21 @@ func (l *Loop) take(r *Result, found *look) {
 		l.requested, l.fetchError = found.answers, found.err
 		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
 		if found.err == nil {
-			r.Fetched, r.NewCommit = true, found.snapshot.Commit != l.snapshot.Commit
+			r.Fetched = true
 			l.snapshot = found.snapshot
 		}
 	}
 	r.FetchError, r.Requested = l.fetchError, l.requested
 }
 
-// load turns a new snapshot into the set to enforce, if all of it is valid. It fails only when the cluster cannot say which kinds it has.
+// load turns a new snapshot into the set to enforce, if all of it is valid. It fails when the cluster cannot say which kinds it has, or a
+// file cannot be read; then the commit is loaded by a later pass.
 func (l *Loop) load(ctx context.Context, r *Result) error {
 	defer func() {
-		r.Attempted, r.Rejected, r.Warnings, r.Enforced = l.snapshot.Revision, l.rejected, l.warnings, l.revision
+		r.Attempted, r.Enforced = l.snapshot.Revision, l.revision
+		if l.loaded == l.snapshot.Commit {
+			r.Rejected, r.Warnings, r.Skipped = l.rejected, l.warnings, l.skipped
+		}
 	}()
 	if l.snapshot.Commit == "" || l.loaded == l.snapshot.Commit && !l.kindsDue() {
 		return nil
@@ -97,7 +102,8 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	case err != nil:
 		return fmt.Errorf("cannot read the files of %s: %w", l.snapshot.Revision, err)
 	}
-	l.loaded = l.snapshot.Commit
+	r.NewCommit = l.loaded != l.snapshot.Commit
+	l.loaded, l.skipped = l.snapshot.Commit, set.Skipped
 	l.rejected, l.warnings = nil, nil
 	for _, p := range set.Problems {
 		if p.Severity == manifests.Error {
@@ -116,8 +122,9 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	return nil
 }
 
-// observe makes the watches cover what is desired and what may still be there, and returns what they hold.
-func (l *Loop) observe(ctx context.Context) (map[manifests.ID]diff.Live, error) {
+// observe makes the watches cover what is desired and what may still be there, and returns what they hold. A place that Kilter may not look
+// into is left out, with the objects that belong there: the rest goes on. Any other trouble ends the pass.
+func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Live, error) {
 	if err := l.parent.load(ctx); err != nil {
 		return nil, err
 	}
@@ -129,30 +136,34 @@ func (l *Loop) observe(ctx context.Context) (map[manifests.ID]diff.Live, error) 
 	if err := l.observer.watch(ctx, l.places); err != nil {
 		return nil, err
 	}
-	if p, err := l.observer.unseen(); err != nil {
-		return nil, fmt.Errorf("cannot watch %s: %w", p, newFailure(err, l.cluster.host))
+	l.blind = map[place]bool{}
+	all := l.observer.unseen()
+	for _, u := range all {
+		failure := newFailure(u.err, l.cluster.host)
+		if failure.Class != Slow || len(all) == len(l.places) {
+			return nil, fmt.Errorf("cannot watch %s: %w", u.place, failure)
+		}
+		l.blind[u.place] = true
+		r.Blind = append(r.Blind, Trouble{Reason: failure.Reason, Message: fmt.Sprintf("cannot watch %s: %s", u.place, failure.Text)})
 	}
+	l.listed = l.observer.synced(l.listed)
 	return l.observer.live(), nil
 }
 
-// choosePlaces lists every place where an object of the set is wanted or may be. What an earlier process left behind may be in any place
-// that the inventory covers; once that was looked at, what is observed tells.
+// choosePlaces lists every place where an object of the set is wanted or may be. Objects that are no longer wanted may be in any place that
+// the inventory covers, until it was listed once; from then on, what was observed there tells.
 func (l *Loop) choosePlaces() error {
 	places := map[place]resource{}
 	var unresolved []schema.GroupKind
-	add := func(kind schema.GroupKind, namespaces ...string) error {
+	add := func(kind schema.GroupKind, namespace string) error {
 		found, err := l.cluster.resolve(kind, "")
 		switch {
 		case meta.IsNoMatchError(err):
 			// Its CRD comes with this commit, or is gone: nothing can be observed, and nothing is taken for deleted.
 			unresolved = append(unresolved, kind)
-			return nil
 		case err != nil:
 			return newFailure(err, l.cluster.host)
-		case !found.namespaced:
-			namespaces = []string{""}
-		}
-		for _, namespace := range namespaces {
+		case found.namespaced == (namespace != ""):
 			places[place{kind, namespace}] = found
 		}
 		return nil
@@ -171,36 +182,50 @@ func (l *Loop) choosePlaces() error {
 			return err
 		}
 	}
-	if !l.inherited {
-		for _, kind := range l.parent.stored.GroupKinds {
-			if err := add(kind, l.parent.stored.Namespaces...); err != nil {
+	for _, kind := range l.parent.stored.GroupKinds {
+		for _, namespace := range append([]string{""}, l.parent.stored.Namespaces...) {
+			if l.listed[place{kind, namespace}] {
+				continue
+			}
+			if err := add(kind, namespace); err != nil {
 				return err
 			}
 		}
 	}
-	l.places, l.unresolved, l.placesDue, l.inherited = places, unresolved, false, true
+	l.places, l.unresolved, l.placesDue = places, unresolved, false
 	return nil
 }
 
 // planInput gathers what the plan depends on.
-func (l *Loop) planInput(live map[manifests.ID]diff.Live) diff.Input {
+func (l *Loop) planInput(r *Result, live map[manifests.ID]diff.Live) diff.Input {
 	in := diff.Input{
-		Desired: l.set.Objects, Live: live, Expected: l.expected.of(l.set, live, l.parent.ID()),
+		Desired: l.visible(r), Live: live, Expected: l.expected.of(l.set, live, l.parent.ID()),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
 	}
 	if l.sync.Annotations[v1alpha1.AllowPruneAnnotation] == string(l.loaded) {
 		in.Prune.Limit = nil
 	}
-	if len(l.rejected) > 0 {
-		in.Prune.Withheld = fmt.Sprintf("%s in %s", plural(len(l.rejected), "problem"), l.snapshot.Revision)
+	switch {
+	case len(r.Rejected) > 0:
+		in.Prune.Withheld = fmt.Sprintf("%s in %s", plural(len(r.Rejected), "problem"), l.snapshot.Revision)
+	case len(r.Blind) > 0:
+		in.Prune.Withheld = "not every kind can be looked at"
 	}
 	return in
 }
 
+// visible returns the desired objects whose places are not blind.
+func (l *Loop) visible(r *Result) []*manifests.Object {
+	if len(r.Blind) == 0 {
+		return l.set.Objects
+	}
+	return slices.DeleteFunc(slices.Clone(l.set.Objects), func(o *manifests.Object) bool { return l.blind[placeOf(o.ID)] })
+}
+
 // appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
 func (l *Loop) appliedWhole(r *Result) bool {
-	return r.FetchError == nil && !l.set.Rejected() && len(r.Blocked) == 0 && len(r.Failures()) == 0
+	return r.FetchError == nil && !l.set.Rejected() && len(r.Blind) == 0 && len(r.Blocked) == 0 && len(r.Failures()) == 0
 }
 
 // outcome judges every desired object by its health, and counts what is still to go.
@@ -239,6 +264,8 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 		found := health.Health{Word: health.NotFound, Reason: health.ReasonNotFound, Message: "not in the cluster"}
 		if observed, ok := live[object.ID]; ok {
 			found = observed.Health
+		} else if l.blind[placeOf(object.ID)] {
+			found.Word = health.Unknown
 		}
 		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, l.clock()); late > 0 {
 			found.Word = health.Failed
@@ -258,11 +285,9 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 }
 
 // settleInventory narrows the inventory to what is desired or still there.
-func (l *Loop) settleInventory(ctx context.Context, live map[manifests.ID]diff.Live) error {
-	contents := contentsOf(l.set, live)
-	contents.GroupKinds = append(contents.GroupKinds, l.unresolved...)
-	contents = contents.Union(contents)
-	if contents.Equal(l.parent.stored) {
+func (l *Loop) settleInventory(ctx context.Context, r *Result, live map[manifests.ID]diff.Live) error {
+	contents := l.parent.covering(l.set, live, l.unresolved...)
+	if contents.Equal(l.parent.stored) || len(r.Blind) > 0 {
 		return nil
 	}
 	l.placesDue = true

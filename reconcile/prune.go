@@ -17,6 +17,9 @@ import (
 func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resource) []Change {
 	var changes []Change
 	for _, last := range []bool{false, true} {
+		if slices.ContainsFunc(changes, func(c Change) bool { return c.Failure != nil }) {
+			break // what could not be deleted must not go along with its Namespace or its kind
+		}
 		var mu sync.Mutex
 		var deleting sync.WaitGroup
 		slots := make(chan struct{}, inFlight)
@@ -51,6 +54,8 @@ func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) 
 		return nil
 	case err != nil:
 		return err
+	case inventory.Kept(live.Annotations) != "":
+		return &Failure{Class: Conflict, Reason: "OwnershipConflict", Text: "it was annotated a moment ago to be kept; it stays"}
 	case live.UID != action.Live.UID || !inventory.Member(l.parent.ID(), live):
 		return &Failure{
 			Class: Conflict, Reason: "OwnershipConflict",

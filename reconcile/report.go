@@ -41,45 +41,40 @@ func (l *Loop) finish(ctx context.Context, r *Result) {
 type told struct {
 	reason  Reason
 	message string
-	blocked map[manifests.ID]bool
-	drift   map[manifests.ID]bool
+	objects map[string]bool // what was said of single objects and still holds: "waits Job shop/seed"
 }
 
 // tell logs one line per changed object, one per new trouble, and one for the pass when anything is new.
 func (t told) tell(log *slog.Logger, r *Result) told {
 	ctx := context.Background()
-	next := told{reason: r.Reason(), blocked: map[manifests.ID]bool{}, drift: map[manifests.ID]bool{}}
-	news := r.NewCommit || next.reason != t.reason
+	next := told{reason: r.Reason(), message: r.Message(), objects: map[string]bool{}}
+	news := r.NewCommit || next.reason != t.reason || bad(next.reason) && next.message != t.message
+	if r.NewCommit {
+		tellCommit(ctx, log, r)
+	}
 	for _, c := range r.Changes {
 		if c.Failure == nil && !c.Same || c.Failure != nil && !c.Again {
 			news = true
 			tellChange(ctx, log, c)
 		}
 	}
-	for _, a := range r.Plan.Actions {
-		if a.Op != diff.Drift {
-			continue
+	once := func(level slog.Level, what string, about Trouble) {
+		key := what + " " + about.Object.String()
+		next.objects[key] = true
+		if !t.objects[key] {
+			tellTrouble(ctx, log, level, what, about)
 		}
-		next.drift[a.ID] = true
-		if !t.drift[a.ID] {
-			news = true
-			log.LogAttrs(ctx, slog.LevelWarn, "drift", about(a.ID, a.Object.Origin, a.Reason)...)
+	}
+	for _, a := range r.Plan.Actions {
+		if a.Op == diff.Drift {
+			once(slog.LevelWarn, "drift", Trouble{Object: a.ID, Origin: a.Object.Origin, Message: a.Reason})
 		}
 	}
 	for _, b := range r.Blocked {
-		next.blocked[b.Object.ID] = true
-		if !t.blocked[b.Object.ID] {
-			log.LogAttrs(ctx, slog.LevelInfo, "waits", about(b.Object.ID, b.Object.Origin, "for "+b.By.String()+": "+b.Reason)...)
-		}
+		once(slog.LevelInfo, "waits", Trouble{Object: b.Object.ID, Origin: b.Object.Origin, Message: "for " + b.By.String() + ": " + b.Reason})
 	}
-	if r.NewCommit {
-		for _, t := range r.Troubles()[:len(r.Rejected)] {
-			log.LogAttrs(ctx, slog.LevelError, "rejected", about(t.Object, t.Origin, t.Message)...)
-		}
-	}
-	next.message = r.Message()
-	if bad(next.reason) && next.message != t.message {
-		news = true
+	for _, u := range r.Unwell {
+		once(slog.LevelError, "unwell", u)
 	}
 	if news {
 		level := slog.LevelInfo
@@ -93,12 +88,29 @@ func (t told) tell(log *slog.Logger, r *Result) told {
 	return next
 }
 
+// tellCommit logs what was found in a commit that was read for the first time.
+func tellCommit(ctx context.Context, log *slog.Logger, r *Result) {
+	for _, p := range r.Rejected {
+		tellTrouble(ctx, log, slog.LevelError, "rejected", troubleIn(p))
+	}
+	for _, p := range r.Warnings {
+		tellTrouble(ctx, log, slog.LevelWarn, "warning", troubleIn(p))
+	}
+	for _, s := range r.Skipped {
+		tellTrouble(ctx, log, slog.LevelInfo, "skipped", Trouble{Origin: s.Origin, Object: s.Object, Message: s.Reason})
+	}
+}
+
+// tellTrouble logs one line on one object or file.
+func tellTrouble(ctx context.Context, log *slog.Logger, level slog.Level, what string, t Trouble) {
+	log.LogAttrs(ctx, level, what, about(t.Object, t.Origin, t.Message)...) //nolint:sloglint // what is one of a closed set of words
+}
+
 // tellChange logs one change, done or failed. A creation explains itself; what else was done needs its reason.
 func tellChange(ctx context.Context, log *slog.Logger, c Change) {
 	switch {
 	case c.Failure != nil:
-		t := c.trouble()
-		log.LogAttrs(ctx, slog.LevelError, "failed", about(t.Object, t.Origin, t.Message)...)
+		tellTrouble(ctx, log, slog.LevelError, "failed", c.trouble())
 	case c.Op == diff.Create:
 		log.LogAttrs(ctx, slog.LevelInfo, "created", about(c.ID, c.Object.Origin, "")...)
 	case c.Op == diff.Update:

@@ -33,7 +33,7 @@ func TestTell(t *testing.T) {
 			if op == diff.Delete {
 				action.Object = nil
 			}
-			r.Changes = append(r.Changes, Change{Action: action, Took: time.Millisecond})
+			r.Changes = append(r.Changes, Change{Action: action, Tried: true, Took: time.Millisecond})
 		}
 	}
 	furtherOn := func(r *Result) { r.Health = map[health.Word]int{health.Current: 2, health.InProgress: 1} }

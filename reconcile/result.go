@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ const (
 	FetchFailed             Reason = "FetchFailed"
 	CommitRejected          Reason = "CommitRejected"
 	ClusterUnreachable      Reason = "ClusterUnreachable"
+	AccessDenied            Reason = "AccessDenied"
 	ApplyFailed             Reason = "ApplyFailed"
 	ProgressingWithRetry    Reason = "ProgressingWithRetry"
 	PruneFailed             Reason = "PruneFailed"
@@ -34,7 +36,7 @@ const (
 // Reasons lists every Reason.
 func Reasons() []Reason {
 	return []Reason{
-		Suspended, FetchFailed, CommitRejected, ClusterUnreachable, ApplyFailed, ProgressingWithRetry, PruneFailed, PruneBlocked,
+		Suspended, FetchFailed, CommitRejected, ClusterUnreachable, AccessDenied, ApplyFailed, ProgressingWithRetry, PruneFailed, PruneBlocked,
 		HealthCheckFailed, DependencyNotReady, Progressing, ReconciliationSucceeded,
 	}
 }
@@ -80,6 +82,8 @@ type Result struct {
 	ClusterError error // the cluster could not be read, or the inventory not be written
 	Rejected     []manifests.Problem
 	Warnings     []manifests.Problem
+	Skipped      []manifests.Skip
+	Blind        []Trouble // places that Kilter may not look into: nothing there is applied or judged, and nothing is pruned
 	Plan         diff.Plan
 	Changes      []Change  // every action that writes, done or failed, sorted by ID
 	Blocked      []Blocked // what waits for another object, sorted by ID
@@ -127,8 +131,12 @@ func (r *Result) Reason() Reason {
 		return FetchFailed
 	case len(r.Rejected) > 0:
 		return CommitRejected
+	case r.ClusterError != nil && denied(r.ClusterError):
+		return AccessDenied
 	case r.ClusterError != nil:
 		return ClusterUnreachable
+	case len(r.Blind) > 0:
+		return AccessDenied
 	case terminal:
 		return ApplyFailed
 	case transient:
@@ -145,6 +153,12 @@ func (r *Result) Reason() Reason {
 		return Progressing
 	}
 	return ReconciliationSucceeded
+}
+
+// denied reports whether the API server answered, and refused.
+func denied(err error) bool {
+	failure, ok := errors.AsType[*Failure](err)
+	return ok && failure.Class == Slow
 }
 
 // Ready reports whether the cluster is as the newest commit says.
@@ -167,13 +181,16 @@ func (r *Result) Settled() bool {
 func (r *Result) Message() string {
 	switch r.Reason() {
 	case Suspended:
-		return "suspended: nothing is read, applied or pruned until spec.suspend is false"
+		return "nothing is read, applied or pruned until spec.suspend is false"
 	case FetchFailed:
 		return r.FetchError.Error() + r.stillEnforced()
 	case CommitRejected:
 		return first(r.Rejected) + r.stillEnforced()
-	case ClusterUnreachable:
-		return r.ClusterError.Error()
+	case ClusterUnreachable, AccessDenied:
+		if r.ClusterError != nil {
+			return r.ClusterError.Error()
+		}
+		return first(r.Blind)
 	case ApplyFailed, ProgressingWithRetry, PruneFailed:
 		return first(r.Troubles())
 	case PruneBlocked:
@@ -243,18 +260,24 @@ func plural(n int, noun string) string {
 func (r *Result) Troubles() []Trouble {
 	var all []Trouble
 	for _, p := range r.Rejected {
-		message := p.Message
-		if p.Field != "" {
-			message = p.Field + ": " + message
-		}
-		all = append(all, Trouble{Origin: p.Origin, Object: p.Object, Reason: p.Reason, Message: message})
+		all = append(all, troubleIn(p))
 	}
+	all = append(all, r.Blind...)
 	start := len(all)
 	for _, c := range r.Failures() {
 		all = append(all, c.trouble())
 	}
 	slices.SortStableFunc(all[start:], compareTroubles)
 	return append(all, r.Unwell...)
+}
+
+// troubleIn is a problem of a manifest as trouble.
+func troubleIn(p manifests.Problem) Trouble {
+	message := p.Message
+	if p.Field != "" {
+		message = p.Field + ": " + message
+	}
+	return Trouble{Origin: p.Origin, Object: p.Object, Reason: p.Reason, Message: message}
 }
 
 // compareTroubles orders by file and line; what has none, because it left Git, comes last.

@@ -31,6 +31,9 @@ func succeeded(change ...func(*Result)) *Result {
 }
 
 func suspended(r *Result) { r.Suspended = true }
+func denyOne(r *Result) {
+	r.Blind = append(r.Blind, Trouble{Reason: "Forbidden", Message: "cannot watch Job.batch in namespace shop: forbidden"})
+}
 func unfetched(r *Result) {
 	r.FetchError = errors.New("cannot fetch https://git: no such branch")
 	r.Fetched = false
@@ -64,7 +67,7 @@ func failing(op diff.Op, class Class) func(*Result) {
 			action = applyOf(name, "v1")
 			action.Op, failure.Where = op, manifests.Origin{File: name + ".yaml", Line: 4, Column: 5}
 		}
-		r.Changes = append(r.Changes, Change{Action: action, Failure: failure, Took: time.Millisecond})
+		r.Changes = append(r.Changes, Change{Action: action, Failure: failure, Tried: true, Took: time.Millisecond})
 	}
 }
 
@@ -95,7 +98,7 @@ func TestReason(t *testing.T) {
 		message string
 	}{
 		{"everything as Git says", is(), ReconciliationSucceeded, true, "3 objects: 3 current"},
-		{"suspended", is(suspended), Suspended, true, "suspended: nothing is read, applied or pruned until spec.suspend is false"},
+		{"suspended", is(suspended), Suspended, true, "nothing is read, applied or pruned until spec.suspend is false"},
 		{"no repository, from the start", is(unfetched, firstTime), FetchFailed, true, "cannot fetch https://git: no such branch; nothing was applied"},
 		{"no repository", is(unfetched), FetchFailed, true, "cannot fetch https://git: no such branch; still enforcing " + revision},
 		{"first commit rejected", is(rejected, firstTime), CommitRejected, true, "jobs/migrate.yaml:7:3: Job shop/migrate: " +
@@ -158,7 +161,7 @@ func TestReason(t *testing.T) {
 // When several things are wrong, the reason that stands first in Reasons wins; and each can be reached.
 func TestReasonsWinInTheirOrder(t *testing.T) {
 	causes := map[Reason]func(*Result){
-		Suspended: suspended, FetchFailed: unfetched, CommitRejected: rejected, ClusterUnreachable: noCluster,
+		Suspended: suspended, FetchFailed: unfetched, CommitRejected: rejected, ClusterUnreachable: noCluster, AccessDenied: denyOne,
 		ApplyFailed: failing(diff.Create, Terminal), ProgressingWithRetry: failing(diff.Update, Transient),
 		PruneFailed: failing(diff.Delete, Transient), PruneBlocked: pruneBlocked, HealthCheckFailed: unwell, DependencyNotReady: waits,
 		Progressing: leaving, ReconciliationSucceeded: func(*Result) {},

@@ -10,6 +10,7 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // statusItems bounds every list in a status, whatever the number of objects; oneLine bounds every text.
@@ -93,7 +94,7 @@ func writeStatus(ctx context.Context, cluster *Cluster, sync *v1alpha1.Sync, sta
 		return err
 	}
 	_, target := syncParent(sync.Namespace, sync.Name)
-	if _, err := cluster.patch(ctx, target, sync.Namespace, sync.Name, body, "status"); err != nil {
+	if _, err := cluster.patchAs(ctx, inventory.ParentFieldManager, target, sync.Namespace, sync.Name, body, "status"); err != nil {
 		return fmt.Errorf("cannot write the status of Sync %s/%s: %w", sync.Namespace, sync.Name, newFailure(err, cluster.host))
 	}
 	return nil

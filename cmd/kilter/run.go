@@ -145,6 +145,8 @@ func (o *runOptions) runFile(
 // verdict turns the last Result of --once into the exit code. What it says was logged already.
 func verdict(r *reconcile.Result) error {
 	switch {
+	case r == nil:
+		return &exitError{code: exitUsage, err: errors.New("interrupted before the outcome was known; run it again")}
 	case r.Ready():
 		return nil
 	case r.FetchError != nil || r.ClusterError != nil:

@@ -32,6 +32,10 @@ const Tooling = "kilter/v1"
 // FieldManager is the name under which Kilter applies everything.
 const FieldManager = "kilter"
 
+// ParentFieldManager is the name under which Kilter writes the inventory to the parent. A Sync may itself come from Git, applied by
+// another Sync as FieldManager; under one name each apply would take away what the other wrote.
+const ParentFieldManager = "kilter-inventory"
+
 // Parent names the object that stands for the set.
 type Parent struct {
 	GroupVersion schema.GroupVersion
