@@ -307,6 +307,7 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 		Member:  inventory.Member(setID, object),
 		Applied: object.GetAnnotations()[v1alpha1.AppliedAnnotation],
 		Kept:    inventory.Kept(object.GetAnnotations()),
+		Cascade: inventory.Cascades(object.GetAnnotations()),
 	}
 	if entry := inventory.Entry(object); entry != nil {
 		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())

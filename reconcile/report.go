@@ -66,8 +66,11 @@ func (t told) tell(log *slog.Logger, r *Result) told {
 		}
 	}
 	for _, a := range r.Plan.Actions {
-		if a.Op == diff.Drift {
+		switch a.Op {
+		case diff.Drift:
 			once(slog.LevelWarn, "drift", Trouble{Object: a.ID, Origin: a.Object.Origin, Message: a.Reason})
+		case diff.Keep:
+			once(slog.LevelInfo, "kept", Trouble{Object: a.ID, Message: a.Reason})
 		}
 	}
 	for _, b := range r.Blocked {

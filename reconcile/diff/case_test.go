@@ -19,7 +19,7 @@ import (
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
 //	git      Kind.group namespace/name  hash=…  after=Kind.group:namespace/name,…  defines=Kind.group
-//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  foreign
+//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
@@ -64,6 +64,7 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		if word, ok := facts["health"]; ok {
 			live.Health.Word = health.Word(word)
 		}
+		_, live.Cascade = facts["cascade"]
 		if _, ok := facts["kept"]; ok {
 			live.Kept = "kilter.dev/prune: disabled"
 		}

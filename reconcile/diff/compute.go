@@ -208,10 +208,13 @@ func (t tenants) keep(live Live) string {
 		_, group, _ := strings.Cut(live.ID.Name, ".") // a CRD is called <plural>.<group>
 		tenant, found = t.groups[group]
 	}
-	if !found {
-		return ""
+	switch {
+	case found:
+		return fmt.Sprintf("kept since %s would go with it", tenant)
+	case holds(live.ID) && !live.Cascade:
+		return "kept since what others put there would go with it; to allow that, annotate it kilter.dev/prune: cascade"
 	}
-	return fmt.Sprintf("kept since %s would go with it", tenant)
+	return ""
 }
 
 func count(n int, noun string) string {

@@ -23,6 +23,7 @@ type Live struct {
 	Applied         string // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
 	Fields          string // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
 	Kept            string // the annotation that forbids pruning, or ""
+	Cascade         bool   // an annotation allows to delete it with all that is in it, or of its kind
 	Health          health.Health
 }
 

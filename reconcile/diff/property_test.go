@@ -94,7 +94,7 @@ func checkDeletions(t *testing.T, seed uint64, in Input, plan Plan) {
 	for _, action := range plan.Actions {
 		if action.Op == Delete {
 			deletions++
-			if action.Object != nil || !action.Live.Member || action.Live.Kept != "" {
+			if action.Object != nil || !action.Live.Member || action.Live.Kept != "" || holds(action.ID) && !action.Live.Cascade {
 				t.Fatalf("world %d: %s", seed, action)
 			}
 		}
@@ -140,7 +140,7 @@ func newWorld(random *rand.Rand) *world {
 		if oneIn(2) {
 			w.live[id] = Live{
 				ID: id, Member: !oneIn(6), Applied: []string{"", "v1", "v2"}[random.IntN(3)], Fields: []string{"ours", "edited"}[random.IntN(2)],
-				Kept: []string{"", "", "", "kilter.dev/prune: disabled"}[random.IntN(4)], Health: health.Health{Word: health.Current},
+				Kept: []string{"", "", "", "kilter.dev/prune: disabled"}[random.IntN(4)], Cascade: random.IntN(4) > 0, Health: health.Health{Word: health.Current},
 			}
 			if oneIn(6) {
 				w.live[id] = Live{ID: id, Member: true, Health: health.Health{Word: health.Terminating}}

@@ -140,6 +140,11 @@ var keepAnnotations = []struct{ key, value string }{
 	{"cli-utils.sigs.k8s.io/on-remove", "keep"},
 }
 
+// Cascades reports whether the annotations allow the deletion of what takes others along: a Namespace, or a CRD.
+func Cascades(annotations map[string]string) bool {
+	return annotations["kilter.dev/prune"] == "cascade"
+}
+
 // Kept returns the annotation, as "key: value", that forbids deleting the object when it leaves Git, or "".
 func Kept(annotations map[string]string) string {
 	for _, keep := range keepAnnotations {
