@@ -34,6 +34,7 @@ func suspended(r *Result) { r.Suspended = true }
 func denyOne(r *Result) {
 	r.Blind = append(r.Blind, Trouble{Reason: "Forbidden", Message: "cannot watch Job.batch in namespace shop: forbidden"})
 }
+
 func unfetched(r *Result) {
 	r.FetchError = errors.New("cannot fetch https://git: no such branch")
 	r.Fetched = false
