@@ -48,6 +48,7 @@ demo: build $(if $(DEMO_KUBECONFIG),,devcluster) ## watch a git push change a cl
 # whose path is new each time: so go test's cache holds for unit tests and never for tests that ask a cluster.
 .PHONY: test
 test: build devcluster ## run every test, on a dev cluster or on the one TEST_KUBECONFIG names
+	$(HELM) version > /dev/null # built here, so that no test has to wait for it
 	go build -o bin/withcluster ./internal/withcluster
 	bin/withcluster go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...

@@ -2,31 +2,21 @@ package reconcile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
-	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
-	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // place is where a watch looks: one kind in one namespace, or in the cluster scope.
@@ -198,230 +188,4 @@ func (o *observer) start(p place, r resource) *placeWatch {
 	})
 	o.running.Go(func() { reflector.RunWithContext(ctx) })
 	return w
-}
-
-// placeWatch keeps what one watch has seen. It is the store of a client-go reflector.
-type placeWatch struct {
-	place    place
-	observer *observer
-	cancel   context.CancelFunc
-
-	mu     sync.Mutex
-	live   map[manifests.ID]diff.Live
-	gone   map[manifests.ID]diff.Live // what went since the pass began, lest the answer to an earlier apply bring it back
-	synced bool                       // listed at least once
-	err    error                      // the last failure to list or watch; nil after a success
-}
-
-var _ cache.TransformingStore = (*placeWatch)(nil)
-
-// listWatch returns the list and watch calls of one place, which keep their last error in w.err.
-func (w *placeWatch) listWatch(c *Cluster, r resource) cache.ListerWatcher {
-	selector := inventory.PartOfLabel + "=" + w.observer.setID
-	var list func(context.Context, metav1.ListOptions) (runtime.Object, error)
-	var watchFrom func(context.Context, metav1.ListOptions) (watch.Interface, error)
-	if wholeKinds[w.place.kind] {
-		client := c.dynamic.Resource(r.gvr).Namespace(w.place.namespace)
-		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) }
-		watchFrom = client.Watch
-	} else {
-		client := c.object(r, w.place.namespace)
-		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) }
-		watchFrom = client.Watch
-	}
-	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.LabelSelector = selector
-			objects, err := list(ctx, options)
-			w.note(err)
-			return objects, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.LabelSelector = selector
-			events, err := watchFrom(ctx, options)
-			w.note(err)
-			return events, err
-		},
-	}
-}
-
-// note keeps the outcome of a request. An expired resource version is the reflector's own business: it lists again.
-func (w *placeWatch) note(err error) {
-	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-		return
-	}
-	w.mu.Lock()
-	w.err = err
-	w.mu.Unlock()
-	if err != nil {
-		signal(w.observer.progress)
-	}
-}
-
-// settled reports whether the first list has arrived or failed.
-func (w *placeWatch) settled() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.synced || w.err != nil
-}
-
-// forgetGone begins a pass: an apply that was answered before it has been recorded.
-func (w *placeWatch) forgetGone() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.gone)
-}
-
-// reduced is an observed object on its way through the reflector, which wants to read its metadata.
-type reduced struct {
-	metav1.ObjectMeta
-	live diff.Live
-}
-
-// Transformer reduces objects as they are listed, so that a long list is never held in memory.
-func (w *placeWatch) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) { return w.reduce(object) }
-}
-
-func (w *placeWatch) reduce(object any) (*reduced, error) {
-	if r, ok := object.(*reduced); ok {
-		return r, nil
-	}
-	m, ok := object.(metav1.Object)
-	if !ok {
-		return nil, fmt.Errorf("%T has no metadata", object)
-	}
-	id := manifests.ID{Group: w.place.kind.Group, Kind: w.place.kind.Kind, Namespace: m.GetNamespace(), Name: m.GetName()}
-	return &reduced{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: m.GetName(), Namespace: m.GetNamespace(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
-		},
-		live: reduce(w.observer.setID, id, m),
-	}, nil
-}
-
-// reduce keeps of an object what decides.
-func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
-	live := diff.Live{
-		ID: id, UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
-		Member:  inventory.Member(setID, object),
-		Applied: object.GetAnnotations()[v1alpha1.AppliedAnnotation],
-		Kept:    inventory.Kept(object.GetAnnotations()),
-		Cascade: inventory.Cascades(object.GetAnnotations()),
-	}
-	if entry := inventory.Entry(object); entry != nil {
-		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())
-	}
-	if u, ok := object.(*unstructured.Unstructured); ok {
-		live.Health = health.Compute(u)
-	} else {
-		live.Health = health.OfMetadata(object)
-	}
-	return live
-}
-
-// fieldsHash identifies a field set as managedFields writes it.
-func fieldsHash(fields []byte) string {
-	sum := sha256.Sum256(fields)
-	return hex.EncodeToString(sum[:])
-}
-
-// Add is called for every object that appears.
-func (w *placeWatch) Add(object any) error { return w.Update(object) }
-
-// Update is called for every event on an object.
-func (w *placeWatch) Update(object any) error {
-	r, err := w.reduce(object)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	known, exists := w.live[r.live.ID]
-	stale := exists && older(r.live, known)
-	if !stale {
-		w.live[r.live.ID] = r.live
-	}
-	news := !stale && w.synced && (!exists || decides(known) != decides(r.live))
-	w.mu.Unlock()
-	if news {
-		signal(w.observer.changed)
-	}
-	return nil
-}
-
-// Delete is called when an object is gone, or no longer carries the set's label.
-func (w *placeWatch) Delete(object any) error {
-	r, err := w.reduce(object)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	known, exists := w.live[r.live.ID]
-	gone := exists && !older(r.live, known)
-	if gone {
-		delete(w.live, r.live.ID)
-	}
-	w.gone[r.live.ID] = r.live
-	w.mu.Unlock()
-	if gone {
-		signal(w.observer.changed)
-	}
-	return nil
-}
-
-// Replace is called with every object of the place after it was listed: at the start, and after a watch was lost.
-func (w *placeWatch) Replace(objects []any, _ string) error {
-	live := make(map[manifests.ID]diff.Live, len(objects))
-	for _, object := range objects {
-		r, err := w.reduce(object)
-		if err != nil {
-			return err
-		}
-		live[r.live.ID] = r.live
-	}
-	w.mu.Lock()
-	for id, known := range w.live {
-		if listed, ok := live[id]; ok && older(listed, known) {
-			live[id] = known
-		}
-	}
-	w.live, w.synced, w.err = live, true, nil
-	w.mu.Unlock()
-	signal(w.observer.progress)
-	signal(w.observer.changed)
-	return nil
-}
-
-// Resync has nothing to do: no copy is kept that could differ.
-func (w *placeWatch) Resync() error { return nil }
-
-// record takes the server's answer to an apply as the newest state, unless the watch was faster. The answer carries metadata
-// only: of a kind that is watched whole, the health has to come from the event that follows.
-func (w *placeWatch) record(answer diff.Live) diff.Live {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if went, ok := w.gone[answer.ID]; ok && older(answer, went) {
-		return answer
-	}
-	known, exists := w.live[answer.ID]
-	if exists && known.UID == answer.UID && !older(known, answer) {
-		return known
-	}
-	if wholeKinds[w.place.kind] && answer.Health.Word == health.Current {
-		answer.Health = health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "applied; no event from the cluster yet"}
-	}
-	w.live[answer.ID] = answer
-	return answer
-}
-
-// older reports whether a was stored before b. Two objects of the same name that replaced each other compare as well.
-func older(a, b diff.Live) bool {
-	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
-	return err == nil && order < 0
-}
-
-// decides strips what changes without changing any decision.
-func decides(live diff.Live) diff.Live {
-	live.ResourceVersion = ""
-	return live
 }

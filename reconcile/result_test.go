@@ -3,6 +3,7 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -214,5 +215,18 @@ func TestCountsNameEveryWord(t *testing.T) {
 	}
 	if got := (&Result{}).Counts(); got != "0 objects" {
 		t.Errorf("Counts() of nothing = %q", got)
+	}
+}
+
+// docs/sync.md explains every reason that a Sync can have.
+func TestReasonsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/sync.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range Reasons() {
+		if !strings.Contains(string(page), "| `"+string(reason)+"` |") {
+			t.Errorf("docs/sync.md does not explain %s", reason)
+		}
 	}
 }
