@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -113,7 +114,11 @@ func (c *Controller) Run(ctx context.Context) {
 func (c *Controller) follow(ctx context.Context, informer cache.SharedIndexInformer, namespace string) {
 	// The error is kept for the log: an informer goes on trying by itself. Setting it fails only once the informer runs.
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		c.Log.Error("cannot watch Syncs", "namespace", namespace, "why", newFailure(err, c.Cluster.host).Text)
+		why := newFailure(err, c.Cluster.host).Text
+		if apierrors.IsNotFound(err) {
+			why = "the cluster has no kind Sync: install it with `kilter crds | kubectl apply --server-side -f -`, or with the chart"
+		}
+		c.Log.Error("cannot watch Syncs", "namespace", namespace, "why", why)
 	})
 	send := func(object any) {
 		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
