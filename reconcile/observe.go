@@ -105,22 +105,22 @@ func (o *observer) live() map[manifests.ID]diff.Live {
 	return all
 }
 
-// unseen is a place that could not be listed yet, and why.
+// unseen is a place that cannot be looked into now, and why: it could not be listed yet, or its watch is broken.
 type unseen struct {
 	place place
 	err   error
 }
 
-// unseen returns the places that could not be listed yet, sorted.
+// unseen returns the places that cannot be looked into now, sorted.
 func (o *observer) unseen() []unseen {
 	var all []unseen
 	for p, w := range o.watches {
 		w.mu.Lock()
-		if !w.synced {
+		switch {
+		case w.err != nil:
 			all = append(all, unseen{p, w.err})
-			if w.err == nil {
-				all[len(all)-1].err = &Failure{Class: Transient, Reason: "Unreachable", Text: "its list is still on the way"}
-			}
+		case !w.synced:
+			all = append(all, unseen{p, &Failure{Class: Transient, Reason: "Unreachable", Text: "its list is still on the way"}})
 		}
 		w.mu.Unlock()
 	}

@@ -73,10 +73,14 @@ func (w *placeWatch) note(err error) {
 		return
 	}
 	w.mu.Lock()
+	turned := (w.err == nil) != (err == nil)
 	w.err = err
 	w.mu.Unlock()
 	if err != nil {
 		signal(w.observer.progress)
+	}
+	if turned {
+		signal(w.observer.changed)
 	}
 }
 
