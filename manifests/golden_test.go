@@ -2,9 +2,7 @@ package manifests
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,26 +10,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-)
 
-var update = flag.Bool("update", false, "write what Load says into testdata")
+	"kilter.dev/kilter/internal/golden"
+)
 
 // TestGolden loads each archive in testdata as a tree and compares all that Load says with the archive's last file, "want".
 func TestGolden(t *testing.T) {
 	for _, name := range archives(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
 			archive, tree := open(t, name)
-			got := describe(load(t, tree, Target{}))
-			if *update {
-				archive.Files = append(archive.Files[:len(tree)], txtar.File{Name: "want", Data: []byte(got)})
-				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(wanted(t, archive), got); diff != "" {
-				t.Errorf("-want +got (go test -update writes it):\n%s", diff)
-			}
+			archive.Files = append(archive.Files[:len(tree)], txtar.File{Name: "want", Data: []byte(describe(load(t, tree, Target{})))})
+			golden.Check(t, name, string(txtar.Format(archive)))
 		})
 	}
 }

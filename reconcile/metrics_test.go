@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
 )
@@ -61,7 +63,7 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("promlint: %v %v", problems, err)
 	}
-	golden(t, "metrics.prom", exposition(t, registry))
+	golden.Check(t, filepath.Join("testdata", "metrics.prom"), exposition(t, registry))
 }
 
 // Whatever happens and however many commits and objects there are, the series of a Sync are the same few; and they go with it.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
 )
@@ -68,5 +70,5 @@ func TestTell(t *testing.T) {
 		fmt.Fprintf(&out, "# %s\n", pass.what)
 		state = state.tell(log, pass.result)
 	}
-	golden(t, "report.txt", out.String())
+	golden.Check(t, filepath.Join("testdata", "report.txt"), out.String())
 }

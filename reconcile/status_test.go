@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
@@ -33,7 +35,7 @@ func TestStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "status-"+name+".yaml", string(text))
+			golden.Check(t, filepath.Join("testdata", "status-"+name+".yaml"), string(text))
 		})
 	}
 }

@@ -1,8 +1,6 @@
 package v1alpha1
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"sigs.k8s.io/yaml"
-)
 
-var update = flag.Bool("update", false, "write what Read says into testdata")
+	"kilter.dev/kilter/internal/golden"
+)
 
 // Each testdata/<case>.txtar is a document, what Read says of it, and what the server's own rules, those of the CRD, say.
 func TestRead(t *testing.T) {
@@ -33,15 +31,7 @@ func TestRead(t *testing.T) {
 			got.Files = append(got.Files,
 				txtar.File{Name: "read", Data: []byte(read(document))},
 				txtar.File{Name: "server", Data: []byte(server.judge(t, document))})
-			if *update {
-				if err := os.WriteFile(name, txtar.Format(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(txtar.Format(archive)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("-want +got (go test -update writes it):\n%s", diff)
-			}
+			golden.Check(t, name, string(txtar.Format(got)))
 		})
 	}
 }

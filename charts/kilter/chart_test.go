@@ -7,7 +7,6 @@ package chart_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -23,9 +22,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files again")
 
 const crdSource = "# Source: kilter/templates/crds.yaml\n"
 
@@ -37,8 +35,8 @@ func TestTemplates(t *testing.T) {
 			// The CRD is the generated file, and TestCRDs' business.
 			rendered = slices.DeleteFunc(rendered, func(document string) bool { return strings.HasPrefix(document, crdSource) })
 
-			golden(t, name+".golden.yaml", "---\n"+strings.Join(rendered, "---\n"))
-			golden(t, name+".notes.golden.txt", notes(t, "--values", values))
+			golden.Check(t, filepath.Join("testdata", name+".golden.yaml"), "---\n"+strings.Join(rendered, "---\n"))
+			golden.Check(t, filepath.Join("testdata", name+".notes.golden.txt"), notes(t, "--values", values))
 			for _, document := range rendered {
 				checkStrictly(t, document)
 			}
@@ -223,21 +221,6 @@ func touchChart(t *testing.T) {
 		t.Fatal(err)
 	}
 	read(t, "../../tools/helm/go.mod")
-}
-
-// golden compares got with testdata/name, or writes the file.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(read(t, path), got); diff != "" {
-		t.Errorf("%s differs; if that is meant, run 'go test ./charts/kilter -update' (-want +got):\n%s", path, diff)
-	}
 }
 
 func read(t *testing.T, path string) string {

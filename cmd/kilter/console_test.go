@@ -2,18 +2,16 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var updateGolden = flag.Bool("update", false, "write the golden files in testdata anew")
+	"kilter.dev/kilter/internal/golden"
+)
 
 // Each record is one line of columns, whatever is in it.
 func TestConsole(t *testing.T) {
@@ -60,20 +58,7 @@ func TestConsole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	golden := filepath.Join("testdata", "console.txt")
-	if *updateGolden {
-		if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatalf("%v; run with -update to write it, then read it", err)
-	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", golden, diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "console.txt"), out.String())
 }
 
 // Loggers that are derived from one another share the output and nothing else.

@@ -1,17 +1,14 @@
 package diff
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-)
 
-var update = flag.Bool("update", false, "write the plans in testdata anew")
+	"kilter.dev/kilter/internal/golden"
+)
 
 // Each testdata/<case>.txt says what Git wants, what the cluster holds, and the plan that follows; parse tells how.
 func TestCompute(t *testing.T) {
@@ -29,17 +26,8 @@ func TestCompute(t *testing.T) {
 			if last < 0 || archive.Files[last].Name != "plan" {
 				t.Fatal(`the last section has to be "plan"`)
 			}
-			got := describe(Compute(parse(t, archive)))
-			if *update {
-				archive.Files[last].Data = []byte(got)
-				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(archive.Files[last].Data), got); diff != "" {
-				t.Errorf("-want +got (go test -update writes it):\n%s", diff)
-			}
+			archive.Files[last].Data = []byte(describe(Compute(parse(t, archive))))
+			golden.Check(t, name, string(txtar.Format(archive)))
 		})
 	}
 }

@@ -2,7 +2,6 @@ package health
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"kilter.dev/kilter/internal/golden"
+)
 
 // Each fixture testdata/<case>.yaml is a live object, and testdata/<case>.golden is what Compute says of it.
 func TestCompute(t *testing.T) {
@@ -30,20 +29,7 @@ func TestCompute(t *testing.T) {
 				t.Errorf("Compute changed the object (-before +after):\n%s", diff)
 			}
 			got := fmt.Sprintf("%s %s, unblocks: %t\n%s\n", h.Word, h.Reason, h.Unblocks(), h.Message)
-			golden := strings.TrimSuffix(file, ".yaml") + ".golden"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatalf("%v; run with -update to write it, then read it", err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("health of %s (-want +got):\n%s", file, diff)
-			}
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".golden", got)
 		})
 	}
 }
