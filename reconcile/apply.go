@@ -45,24 +45,27 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}, slots: make(chan struct{}, inFlight)}
 	for _, action := range plan.Actions {
 		if action.Object != nil {
-			run.state[action.ID] = &node{action: action}
+			run.state[action.ID] = &node{action: action, todo: action.Op == diff.Create || action.Op == diff.Update}
 		}
 	}
+	var free []*node // complete before the first is sent: from then on waits belongs to the mutex
 	for _, action := range plan.Actions {
-		if n := run.state[action.ID]; n != nil && (action.Op == diff.Create || action.Op == diff.Update) {
-			n.todo = true
-			for _, dependency := range action.After {
-				if d := run.state[dependency]; !d.done() {
-					n.waits++
-					d.dependents = append(d.dependents, n)
-				}
+		n := run.state[action.ID]
+		if n == nil || !n.todo {
+			continue
+		}
+		for _, dependency := range action.After {
+			if d := run.state[dependency]; !d.done() {
+				n.waits++
+				d.dependents = append(d.dependents, n)
 			}
 		}
-	}
-	for _, action := range plan.Actions {
-		if n := run.state[action.ID]; n != nil && n.todo && n.waits == 0 {
-			run.send(ctx, n)
+		if n.waits == 0 {
+			free = append(free, n)
 		}
+	}
+	for _, n := range free {
+		run.send(ctx, n)
 	}
 	run.sending.Wait()
 	return run.result(plan)
