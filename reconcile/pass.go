@@ -26,8 +26,9 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 	}
 
 	l.take(r, found)
-	l.timed(r, "load", func() { r.ClusterError = l.load(ctx, r) })
-	if l.set == nil {
+	var notLoaded error // the newest commit has to wait, and the one before stays in force
+	l.timed(r, "load", func() { notLoaded = l.load(ctx, r) })
+	if r.ClusterError = notLoaded; l.set == nil {
 		return r
 	}
 
@@ -54,7 +55,9 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 
 	live = l.observer.live()
 	l.outcome(r, live)
-	r.ClusterError = l.settleInventory(ctx, r, live)
+	if r.ClusterError = l.settleInventory(ctx, r, live); r.ClusterError == nil {
+		r.ClusterError = notLoaded
+	}
 	return r
 }
 
