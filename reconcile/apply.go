@@ -196,7 +196,7 @@ func (l *Loop) request(ctx context.Context, object *manifests.Object, places map
 		return nil, err
 	}
 	live := l.observer.record(object.ID, stored)
-	l.expected.set(object.ID, live.Fields)
+	l.expected.set(object, live.Fields)
 	l.fights.applied(object, l.clock())
 	return &live, nil
 }

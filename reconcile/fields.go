@@ -3,7 +3,6 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,14 +87,17 @@ func (f fieldSets) expected(object *manifests.Object, setID string) (string, boo
 // expectations remember the field set that each applied object has while nobody disturbs it.
 type expectations struct {
 	mu sync.Mutex
-	by map[manifests.ID]string
+	by map[manifests.ID]expectation
 }
 
+// expectation is what one manifest came to when it was applied.
+type expectation struct{ hash, fields string }
+
 // set takes what the server answered to an apply.
-func (e *expectations) set(id manifests.ID, fields string) {
+func (e *expectations) set(object *manifests.Object, fields string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.by[id] = fields
+	e.by[object.ID] = expectation{object.Hash, fields}
 }
 
 // of returns what is expected of the objects of a set. What another process applied is computed from the manifest, so that a
@@ -105,8 +107,9 @@ func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, s
 	defer e.mu.Unlock()
 	var compiled *fieldSets
 	all := make(map[manifests.ID]string, len(set.Objects))
+	kept := make(map[manifests.ID]expectation, len(set.Objects))
 	for _, object := range set.Objects {
-		fields, known := e.by[object.ID]
+		fields, known := e.by[object.ID].fields, e.by[object.ID].hash == object.Hash
 		if found, exists := live[object.ID]; !known && exists && found.Applied == object.Hash {
 			if compiled == nil {
 				sets := newFieldSets()
@@ -116,8 +119,9 @@ func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, s
 		}
 		if known {
 			all[object.ID] = fields
+			kept[object.ID] = expectation{object.Hash, fields}
 		}
 	}
-	e.by = maps.Clone(all)
+	e.by = kept
 	return all
 }

@@ -81,7 +81,7 @@ func NewLoop(o Options) (*Loop, error) {
 		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, publish: o.Publish, log: o.Log, clock: o.Clock,
 		requests: make(chan string, 1),
 		looks:    looks{fetch: o.Fetch, interval: o.Sync.Spec.Interval.Duration, clock: o.Clock, found: make(chan look, 1)},
-		expected: expectations{by: map[manifests.ID]string{}},
+		expected: expectations{by: map[manifests.ID]expectation{}},
 		attempts: attempts{by: map[manifests.ID]attempt{}},
 		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},

@@ -109,13 +109,15 @@ func tellTrouble(ctx context.Context, log *slog.Logger, level slog.Level, what s
 	log.LogAttrs(ctx, level, what, about(t.Object, t.Origin, t.Message)...) //nolint:sloglint // what is one of a closed set of words
 }
 
-// tellChange logs one change, done or failed. A creation explains itself; what else was done needs its reason.
+// tellChange logs one change, done or failed. A first creation explains itself; what else was done needs its reason.
 func tellChange(ctx context.Context, log *slog.Logger, c Change) {
 	switch {
 	case c.Failure != nil:
 		tellTrouble(ctx, log, slog.LevelError, "failed", c.trouble())
-	case c.Op == diff.Create:
+	case c.Op == diff.Create && c.Reason == diff.NotThere:
 		log.LogAttrs(ctx, slog.LevelInfo, "created", about(c.ID, c.Object.Origin, "")...)
+	case c.Op == diff.Create:
+		log.LogAttrs(ctx, slog.LevelInfo, "created", about(c.ID, c.Object.Origin, c.Reason)...)
 	case c.Op == diff.Update:
 		log.LogAttrs(ctx, slog.LevelInfo, "updated", about(c.ID, c.Object.Origin, c.Reason)...)
 	default:

@@ -18,7 +18,7 @@ import (
 // A case of testdata says in its sections git, cluster and sync what Compute is given, and in its section plan what comes of it. A line
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
-//	git      Kind.group namespace/name  hash=…  after=Kind.group:namespace/name,…  defines=Kind.group
+//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
@@ -41,6 +41,9 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		}
 		if hash := facts["hash"]; hash != "" {
 			object.Hash = hash
+		}
+		if _, ok := facts["applied"]; ok {
+			in.Expected[id] = "ours"
 		}
 		if after, ok := facts["after"]; ok {
 			for reference := range strings.SplitSeq(after, ",") {

@@ -17,7 +17,8 @@ type Input struct {
 	Desired []*manifests.Object
 	// Live holds every object of the set that the cluster has, and those with a desired ID as far as they were seen.
 	Live map[manifests.ID]Live
-	// Expected is the value of Live.Fields that proves that nobody changed anything. No entry: it is not known.
+	// Expected is the value of Live.Fields that proves that nobody changed anything since this very manifest was applied. No entry: it
+	// is not known, or this manifest was not applied yet.
 	Expected map[manifests.ID]string
 	// ReportDrift leaves drift alone and tells of it.
 	ReportDrift bool
@@ -75,17 +76,27 @@ func (in Input) want(object *manifests.Object, desired map[manifests.ID]*manifes
 	return action
 }
 
+// NotThere is the reason of a first creation.
+const NotThere = "not in the cluster"
+
+// lost is the reason when an object that was applied is no longer a member of the set.
+const lost = "deleted, or taken out of the set, by somebody else"
+
 // compare decides on an object that Git wants by what the cluster holds under its ID.
 func (in Input) compare(object *manifests.Object) Action {
 	action := Action{ID: object.ID, Object: object}
 	live, exists := in.Live[object.ID]
-	if !exists {
-		action.Op, action.Reason = Create, "not in the cluster"
-		return action
-	}
-	action.Live = &live
 	expected, known := in.Expected[object.ID]
+	if exists {
+		action.Live = &live
+	}
 	switch {
+	case !exists && known && in.ReportDrift:
+		action.Op, action.Reason = Drift, lost
+	case !exists && known:
+		action.Op, action.Reason = Create, lost
+	case !exists:
+		action.Op, action.Reason = Create, NotThere
 	case live.Health.Word == health.Terminating:
 		// Applying now would change an object that is going away; its successor is created once it is gone.
 		action.Op, action.Reason = Wait, "is being deleted; it is created again when it is gone"
