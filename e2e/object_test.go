@@ -43,7 +43,7 @@ import (
 func TestSyncObject(t *testing.T) {
 	ctx, c := newCluster(t)
 	system := c.namespace(t, "kilter")
-	shop := c.namedNamespace(t, "shop") // examples/ names it in its depends-on annotations
+	shop := c.namedNamespace(ctx, t, "shop") // examples/ names it in its depends-on annotations
 	repo, url := repository(t, os.DirFS("../examples"))
 	address := freeAddress(t)
 	run := c.install(ctx, t, system, shop, "--allow-insecure-git", "--data-dir="+t.TempDir(), "--listen="+address)
@@ -108,9 +108,12 @@ func TestSyncObject(t *testing.T) {
 	must(t, run.Stop(patience))
 }
 
-// namedNamespace makes a namespace of a given name, which the cluster must not have.
-func (c *cluster) namedNamespace(t *testing.T, name string) string {
+// namedNamespace makes a namespace of a given name, which the cluster must not have; one that an earlier run deleted is awaited.
+func (c *cluster) namedNamespace(ctx context.Context, t *testing.T, name string) string {
 	t.Helper()
+	if old, err := c.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{}); err == nil && old.DeletionTimestamp != nil {
+		must(t, await.Gone[corev1.Namespace](ctx, await.Object{Client: c.CoreV1().RESTClient(), Resource: "namespaces", Name: name}))
+	}
 	_, err := c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	must(t, err)
 	t.Cleanup(func() {
