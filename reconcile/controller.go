@@ -35,7 +35,9 @@ type ControllerOptions struct {
 	// Namespaces are those whose Syncs are followed; empty means all.
 	Namespaces []string
 	// Open opens the repository of a Sync. Its error becomes the Sync's status.
-	Open    func(*v1alpha1.Sync) (Opened, error)
+	Open func(*v1alpha1.Sync) (Opened, error)
+	// Synced is called once every Sync that exists has been seen.
+	Synced  func()
 	Metrics *Metrics
 	Log     *slog.Logger
 	Clock   func() time.Time
@@ -46,16 +48,12 @@ type ControllerOptions struct {
 type Controller struct {
 	ControllerOptions
 	events chan types.NamespacedName
-	synced chan struct{}
 }
 
 // NewController returns a controller that does nothing before Run.
 func NewController(o ControllerOptions) *Controller {
-	return &Controller{ControllerOptions: o, events: make(chan types.NamespacedName), synced: make(chan struct{})}
+	return &Controller{ControllerOptions: o, events: make(chan types.NamespacedName)}
 }
-
-// Synced is closed once every Sync that exists has been seen.
-func (c *Controller) Synced() <-chan struct{} { return c.synced }
 
 // running is the loop of one Sync.
 type running struct {
@@ -88,7 +86,7 @@ func (c *Controller) Run(ctx context.Context) {
 				return
 			}
 		}
-		close(c.synced)
+		c.Synced()
 	})
 
 	loops := map[types.NamespacedName]*running{}

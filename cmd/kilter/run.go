@@ -95,47 +95,53 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	metrics := reconcile.NewMetrics(registry)
-	server, err := newServer(o.listen, registry)
-	if err != nil {
+	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry), log: log}
+	if program.server, err = newServer(o.listen, registry); err != nil {
 		return err
 	}
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.serve(ctx) })
+	group.Go(func() error { return program.server.serve(ctx) })
 	group.Go(func() error {
 		defer stop()
 		if sync != nil {
-			return o.runFile(ctx, sync, cluster, metrics, server, log)
+			return program.followFile(ctx, sync)
 		}
-		return o.runObjects(ctx, cluster, metrics, server, log)
+		return program.followObjects(ctx)
 	})
 	return group.Wait()
 }
 
-// runFile runs the loop of the one Sync that the file holds.
-func (o *runOptions) runFile(
-	ctx context.Context, sync *v1alpha1.Sync, cluster *reconcile.Cluster, metrics *reconcile.Metrics, server *server, log *slog.Logger,
-) error {
-	repository, err := o.open(sync, cluster)
+// program is what a run works with, once everything is open.
+type program struct {
+	*runOptions
+	cluster *reconcile.Cluster
+	metrics *reconcile.Metrics
+	server  *server
+	log     *slog.Logger
+}
+
+// followFile runs the loop of the one Sync that the file holds.
+func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
+	repository, err := p.open(sync, p.cluster)
 	if err != nil {
 		return err
 	}
 	defer repository.Close()
 	loop, err := reconcile.NewLoop(reconcile.Options{
-		Sync: sync, Cluster: cluster, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: sync, Cluster: p.cluster, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
 		Publish: func(r *reconcile.Result) {
-			metrics.Observe(sync, r)
-			server.ready()
+			p.metrics.Observe(sync, r)
+			p.server.ready()
 		},
-		Log: log, Clock: time.Now,
+		Log: p.log, Clock: time.Now,
 	})
 	if err != nil {
 		return err
 	}
-	if !o.once {
+	if !p.once {
 		loop.Run(ctx)
 		return nil
 	}
@@ -155,27 +161,19 @@ func verdict(r *reconcile.Result) error {
 	return &exitError{code: exitProblems, err: errors.New(r.Message()), silent: true}
 }
 
-// runObjects runs a loop for every Sync object.
-func (o *runOptions) runObjects(
-	ctx context.Context, cluster *reconcile.Cluster, metrics *reconcile.Metrics, server *server, log *slog.Logger,
-) error {
+// followObjects runs a loop for every Sync object.
+func (p *program) followObjects(ctx context.Context) error {
 	controller := reconcile.NewController(reconcile.ControllerOptions{
-		Cluster: cluster, Namespaces: o.watchNamespaces, Metrics: metrics, Log: log, Clock: time.Now,
+		Cluster: p.cluster, Namespaces: p.watchNamespaces, Metrics: p.metrics, Log: p.log, Clock: time.Now,
 		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
-			repository, err := o.open(sync, cluster)
+			repository, err := p.open(sync, p.cluster)
 			if err != nil {
 				return reconcile.Opened{}, err
 			}
 			return reconcile.Opened{Fetch: repository.Fetch, Close: repository.Close}, nil
 		},
+		Synced: p.server.ready,
 	})
-	go func() {
-		select {
-		case <-controller.Synced():
-			server.ready()
-		case <-ctx.Done():
-		}
-	}()
 	controller.Run(ctx)
 	return nil
 }
