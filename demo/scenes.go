@@ -41,7 +41,7 @@ var scenes = []scene{
 	{
 		title: "A push edits a schedule: CronJob report moves from 06:00 to 07:30",
 		act: func(ctx context.Context, s *stage) error {
-			if err := s.edit("prod/cronjobs/report.yaml", `"0 6 * * 1-5"`, `"30 7 * * 1-5"`); err != nil {
+			if err := s.repo.Replace("prod/cronjobs/report.yaml", `"0 6 * * 1-5"`, `"30 7 * * 1-5"`); err != nil {
 				return err
 			}
 			return s.push(ctx, "Send the report after the night's orders are in")
@@ -72,7 +72,7 @@ var scenes = []scene{
 	{
 		title: "A push with a mistake: backoffLimit: -1",
 		act: func(ctx context.Context, s *stage) error {
-			if err := s.edit("prod/jobs/db-migrate.yaml", "backoffLimit: 2", "backoffLimit: -1"); err != nil {
+			if err := s.repo.Replace("prod/jobs/db-migrate.yaml", "backoffLimit: 2", "backoffLimit: -1"); err != nil {
 				return err
 			}
 			return s.push(ctx, "Never give up")
@@ -84,7 +84,7 @@ var scenes = []scene{
 	{
 		title: "The next push mends it, and deletes a file: config/feature-flags.yaml",
 		act: func(ctx context.Context, s *stage) error {
-			if err := s.edit("prod/jobs/db-migrate.yaml", "backoffLimit: -1", "backoffLimit: 2"); err != nil {
+			if err := s.repo.Replace("prod/jobs/db-migrate.yaml", "backoffLimit: -1", "backoffLimit: 2"); err != nil {
 				return err
 			}
 			if err := s.repo.Remove("prod/config/feature-flags.yaml"); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -150,18 +149,6 @@ func (s *stage) push(ctx context.Context, message string) error {
 		return err
 	}
 	return s.repo.Push(ctx)
-}
-
-// edit replaces text in one file of the work tree; the text must be there.
-func (s *stage) edit(name, from, to string) error {
-	content, err := os.ReadFile(filepath.Join(s.repo.Dir, name))
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(string(content), from) {
-		return fmt.Errorf("examples/%s no longer contains %q, which the demo wants to change", name, from)
-	}
-	return s.repo.Write(name, strings.Replace(string(content), from, to, 1))
 }
 
 func say(what string, took time.Duration) {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,7 +33,6 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/internal/await"
-	"kilter.dev/kilter/internal/gitserver"
 	"kilter.dev/kilter/internal/process"
 )
 
@@ -63,7 +61,7 @@ func TestSyncObject(t *testing.T) {
 	t.Run("metrics", func(t *testing.T) { serves(t, address) })
 
 	// The interval is an hour: only the annotation makes Kilter look.
-	replace(t, repo, "prod/cronjobs/report.yaml", `"0 6 * * 1-5"`, `"30 7 * * 1-5"`)
+	must(t, repo.Replace("prod/cronjobs/report.yaml", `"0 6 * * 1-5"`, `"30 7 * * 1-5"`))
 	push(t, repo)
 	patch(ctx, t, syncs, shop, `{"metadata":{"annotations":{"kilter.dev/requestedAt":"now"}}}`)
 	must(t, second(await.Until(ctx, c.cronJob(shop, "report"), func(j *batchv1.CronJob) bool { return j.Spec.Schedule == "30 7 * * 1-5" })))
@@ -80,7 +78,7 @@ func TestSyncObject(t *testing.T) {
 	must(t, second(await.Until(ctx, web, func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })))
 
 	applied := untilReady(ctx, t, sync, metav1.ConditionTrue).Status.LastAppliedRevision
-	replace(t, repo, "prod/jobs/db-migrate.yaml", "backoffLimit: 2", "backoffLimit: -1")
+	must(t, repo.Replace("prod/jobs/db-migrate.yaml", "backoffLimit: 2", "backoffLimit: -1"))
 	push(t, repo)
 	rejected := untilReady(ctx, t, sync, metav1.ConditionFalse)
 	ready := meta.FindStatusCondition(rejected.Status.Conditions, "Ready")
@@ -91,7 +89,7 @@ func TestSyncObject(t *testing.T) {
 		t.Errorf("status of a rejected commit: %+v", rejected.Status)
 	}
 
-	replace(t, repo, "prod/jobs/db-migrate.yaml", "backoffLimit: -1", "backoffLimit: 2")
+	must(t, repo.Replace("prod/jobs/db-migrate.yaml", "backoffLimit: -1", "backoffLimit: 2"))
 	must(t, repo.Remove("prod/config/feature-flags.yaml"))
 	push(t, repo)
 	must(t, await.Gone[corev1.ConfigMap](ctx, await.Object{
@@ -285,17 +283,6 @@ func freeAddress(t *testing.T) string {
 	must(t, err)
 	defer listener.Close()
 	return listener.Addr().String()
-}
-
-// replace changes a text that must be there in one file of the repository.
-func replace(t *testing.T, repo *gitserver.Repo, name, from, to string) {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(repo.Dir, name))
-	must(t, err)
-	if !strings.Contains(string(content), from) {
-		t.Fatalf("%s does not contain %q", name, from)
-	}
-	must(t, repo.Write(name, strings.Replace(string(content), from, to, 1)))
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -3,10 +3,8 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
-	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,14 +24,12 @@ const requestTimeout = 30 * time.Second
 
 // Cluster holds the clients of one API server under one identity. They share one connection.
 type Cluster struct {
-	host          string
-	config        *rest.Config
-	http          *http.Client
-	metadata      metadata.Interface
-	dynamic       dynamic.Interface
-	kubernetes    kubernetes.Interface
-	apiextensions apiextensions.Interface
-	mapper        *restmapper.DeferredDiscoveryRESTMapper
+	host       string
+	config     *rest.Config
+	metadata   metadata.Interface
+	dynamic    dynamic.Interface
+	kubernetes kubernetes.Interface
+	mapper     *restmapper.DeferredDiscoveryRESTMapper
 }
 
 // Connect returns the clients for config. It sends no request. Client-side rate limits are off: the server's own priority and
@@ -49,7 +45,7 @@ func Connect(config *rest.Config) (*Cluster, error) {
 	protobuf.ContentType = "application/vnd.kubernetes.protobuf"
 	protobuf.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 
-	c := &Cluster{host: config.Host, config: config, http: client}
+	c := &Cluster{host: config.Host, config: config}
 	if c.metadata, err = metadata.NewForConfigAndClient(config, client); err != nil {
 		return nil, err
 	}
@@ -57,9 +53,6 @@ func Connect(config *rest.Config) (*Cluster, error) {
 		return nil, err
 	}
 	if c.kubernetes, err = kubernetes.NewForConfigAndClient(protobuf, client); err != nil {
-		return nil, err
-	}
-	if c.apiextensions, err = apiextensions.NewForConfigAndClient(protobuf, client); err != nil {
 		return nil, err
 	}
 	disco, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)

@@ -75,7 +75,7 @@ func newFailure(err error, host string) *Failure {
 		f.Text = "the server cannot merge it: " + mergeError(s.Message)
 	case s.Reason == metav1.StatusReasonInvalid || s.Reason == metav1.StatusReasonBadRequest:
 		f.Text = "the server refuses it as " + f.Reason
-	case s.Reason == metav1.StatusReasonNotFound && s.Details != nil && s.Details.Kind == "namespaces":
+	case namespaceMissing(s):
 		f.Text = fmt.Sprintf("namespace %s does not exist: create it, or add its manifest to the repository", s.Details.Name)
 	case s.Reason == metav1.StatusReasonUnauthorized:
 		f.Text = "the API server does not accept the credentials: check the kubeconfig, or the ServiceAccount's token"
@@ -83,6 +83,11 @@ func newFailure(err error, host string) *Failure {
 		f.Text = oneLine(s.Message)
 	}
 	return f
+}
+
+// namespaceMissing reports whether the server refuses a namespaced object because its namespace does not exist.
+func namespaceMissing(s metav1.Status) bool {
+	return s.Reason == metav1.StatusReasonNotFound && s.Details != nil && s.Details.Kind == "namespaces"
 }
 
 func connectionFailure(err error, host string) *Failure {

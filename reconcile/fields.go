@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/client-go/applyconfigurations"
@@ -81,7 +80,7 @@ func (f fieldSets) expected(object *manifests.Object, setID string) (string, boo
 	if err != nil {
 		return "", false
 	}
-	return fieldsHash(metav1.NewFieldsV1(string(fields)).GetRawBytes()), true
+	return fieldsHash(fields), true
 }
 
 // expectations remember the field set that each applied object has while nobody disturbs it.

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"maps"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -54,10 +56,8 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 	labels := prometheus.Labels{"namespace": sync.Namespace, "sync": sync.Name}
 	with := func(more prometheus.Labels) prometheus.Labels {
-		all := prometheus.Labels{"namespace": sync.Namespace, "sync": sync.Name}
-		for name, value := range more {
-			all[name] = value
-		}
+		all := maps.Clone(labels)
+		maps.Copy(all, more)
 		return all
 	}
 	m.info.DeletePartialMatch(labels)

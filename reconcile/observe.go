@@ -16,7 +16,6 @@ import (
 
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
-	"kilter.dev/kilter/reconcile/health"
 )
 
 // place is where a watch looks: one kind in one namespace, or in the cluster scope.
@@ -143,7 +142,7 @@ func (o *observer) synced(known map[place]bool) map[place]bool {
 // record takes what the server answered to an apply as observed.
 func (o *observer) record(id manifests.ID, object *metav1.PartialObjectMetadata) diff.Live {
 	live := reduce(o.setID, id, object)
-	if w := o.watches[place{id.GroupKind(), id.Namespace}]; w != nil {
+	if w := o.watches[placeOf(id)]; w != nil {
 		live = w.record(live)
 	}
 	return live
@@ -151,15 +150,8 @@ func (o *observer) record(id manifests.ID, object *metav1.PartialObjectMetadata)
 
 // deleted notes that the server has accepted the deletion of an object: it is going, even before the watch tells so.
 func (o *observer) deleted(id manifests.ID, uid types.UID) {
-	w := o.watches[place{id.GroupKind(), id.Namespace}]
-	if w == nil {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if known, ok := w.live[id]; ok && known.UID == uid {
-		known.Health = health.Health{Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted; no event from the cluster yet"}
-		w.live[id] = known
+	if w := o.watches[placeOf(id)]; w != nil {
+		w.recordDeletion(id, uid)
 	}
 }
 

@@ -65,7 +65,7 @@ func (p *parentStore) widen(ctx context.Context, contents inventory.Contents, se
 		return nil
 	}
 	err := p.write(ctx, union)
-	if isNamespaceMissing(err) {
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) && namespaceMissing(status.Status()) {
 		if err = p.applyNamespace(ctx, set); err == nil {
 			err = p.write(ctx, union)
 		}
@@ -78,9 +78,6 @@ func (p *parentStore) widen(ctx context.Context, contents inventory.Contents, se
 
 // narrow makes the parent list no more than contents, which has to cover everything that is still there.
 func (p *parentStore) narrow(ctx context.Context, contents inventory.Contents) error {
-	if contents.Equal(p.stored) {
-		return nil
-	}
 	if err := p.write(ctx, contents); err != nil {
 		return fmt.Errorf("cannot write the inventory to %s: %w", p.Parent, newFailure(err, p.cluster.host))
 	}
@@ -103,15 +100,6 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 	}
 	p.stored = contents
 	return nil
-}
-
-func isNamespaceMissing(err error) bool {
-	status := apierrors.APIStatus(nil)
-	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
-		return false
-	}
-	details := status.Status().Details
-	return details != nil && details.Kind == "namespaces"
 }
 
 func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
@@ -211,7 +212,7 @@ func (l *Loop) planInput(r *Result, live map[manifests.ID]diff.Live) diff.Input 
 	}
 	switch {
 	case len(r.Rejected) > 0:
-		in.Prune.Withheld = fmt.Sprintf("%s in %s", plural(len(r.Rejected), "problem"), l.snapshot.Revision)
+		in.Prune.Withheld = fmt.Sprintf("%s in %s", phrase.Count(len(r.Rejected), "problem"), l.snapshot.Revision)
 	case len(r.Blind) > 0:
 		in.Prune.Withheld = "not every kind can be looked at"
 	}

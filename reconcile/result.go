@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
@@ -239,7 +240,7 @@ func (r *Result) Counts() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, w.text))
 		}
 	}
-	text := plural(r.Objects, "object")
+	text := phrase.Count(r.Objects, "object")
 	if r.Leaving > 0 {
 		parts = append(parts, fmt.Sprintf("%d leaving", r.Leaving))
 	}
@@ -247,13 +248,6 @@ func (r *Result) Counts() string {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	return text
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Troubles returns everything that is wrong: rejected manifests, refused requests, objects that are unwell; each group by file and line.

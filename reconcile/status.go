@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,9 +22,9 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 	status := v1alpha1.SyncStatus{
 		ObservedGeneration:     r.Generation,
 		Conditions:             append([]metav1.Condition(nil), previous.Conditions...),
-		LastAttemptedRevision:  orElse(r.Attempted, previous.LastAttemptedRevision),
-		LastAppliedRevision:    orElse(r.Applied, previous.LastAppliedRevision),
-		LastHandledReconcileAt: orElse(r.Requested, previous.LastHandledReconcileAt),
+		LastAttemptedRevision:  cmp.Or(r.Attempted, previous.LastAttemptedRevision),
+		LastAppliedRevision:    cmp.Or(r.Applied, previous.LastAppliedRevision),
+		LastHandledReconcileAt: cmp.Or(r.Requested, previous.LastHandledReconcileAt),
 		Objects:                previous.Objects,
 	}
 	if r.Health != nil {
@@ -71,13 +72,6 @@ func (r *Result) conditions() []metav1.Condition {
 		truth(v1alpha1.ConditionReconciling, !resting && !stalled),
 		truth(v1alpha1.ConditionStalled, stalled),
 	}
-}
-
-func orElse(text, otherwise string) string {
-	if text != "" {
-		return text
-	}
-	return otherwise
 }
 
 func firstOf[T any](all []T) []T { return all[:min(len(all), statusItems)] }

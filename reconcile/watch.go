@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -238,6 +239,16 @@ func (w *placeWatch) record(answer diff.Live) diff.Live {
 	}
 	w.live[answer.ID] = answer
 	return answer
+}
+
+// recordDeletion takes the server's answer to a deletion as the newest state of that very object.
+func (w *placeWatch) recordDeletion(id manifests.ID, uid types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if known, ok := w.live[id]; ok && known.UID == uid {
+		known.Health = health.Health{Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted; no event from the cluster yet"}
+		w.live[id] = known
+	}
 }
 
 // older reports whether a was stored before b. Two objects of the same name that replaced each other compare as well.

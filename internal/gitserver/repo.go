@@ -55,6 +55,18 @@ func (r *Repo) Write(name, content string) error {
 	return os.WriteFile(file, []byte(content), 0o644)
 }
 
+// Replace changes the first occurrence of a text in one file; it is an error when the file does not hold it.
+func (r *Repo) Replace(name, from, to string) error {
+	content, err := os.ReadFile(filepath.Join(r.Dir, filepath.FromSlash(name)))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(content), from) {
+		return fmt.Errorf("%s does not hold %q, which was to be changed", name, from)
+	}
+	return r.Write(name, strings.Replace(string(content), from, to, 1))
+}
+
 // Remove deletes one file or directory of the work tree; it is an error when there is none.
 func (r *Repo) Remove(name string) error {
 	file := filepath.Join(r.Dir, filepath.FromSlash(name))

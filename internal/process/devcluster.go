@@ -10,15 +10,15 @@ import (
 // DevCluster is a running dev cluster.
 type DevCluster struct {
 	Kubeconfig string // of its administrator
-	Dir        string // where `devcluster kubeconfig --dir` finds it
 	process    *Process
 }
 
 // StartDevCluster starts program, which is bin/devcluster, with everything below dir, and returns when the cluster is ready.
 func StartDevCluster(ctx context.Context, program, dir string) (*DevCluster, error) {
-	c := &DevCluster{Kubeconfig: filepath.Join(dir, "kubeconfig"), Dir: filepath.Join(dir, "data")}
+	c := &DevCluster{Kubeconfig: filepath.Join(dir, "kubeconfig")}
+	data := filepath.Join(dir, "data")
 	var err error
-	c.process, err = Start(Options{Path: program, Args: []string{"up", "--dir", c.Dir, "--kubeconfig", c.Kubeconfig, "--nodes", "3"}})
+	c.process, err = Start(Options{Path: program, Args: []string{"up", "--dir", data, "--kubeconfig", c.Kubeconfig, "--nodes", "3"}})
 	if err != nil {
 		return nil, fmt.Errorf("%w; build it with `make devcluster`", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
 )
@@ -161,10 +162,10 @@ func (p Prune) blocked(leaving []leaver, desired int) string {
 	case p.Limit == nil:
 		return ""
 	case desired == 0:
-		return fmt.Sprintf("the commit deletes everything, %s", count(deletions, "object"))
+		return fmt.Sprintf("the commit deletes everything, %s", phrase.Count(deletions, "object"))
 	}
 	if limit := p.Limit(total); deletions > limit {
-		return fmt.Sprintf("the commit deletes %d of %s; spec.maxPrune allows %d", deletions, count(total, "object"), limit)
+		return fmt.Sprintf("the commit deletes %d of %s; spec.maxPrune allows %d", deletions, phrase.Count(total, "object"), limit)
 	}
 	return ""
 }
@@ -226,13 +227,6 @@ func (t tenants) keep(live Live) string {
 		return "kept since what others put there would go with it; to allow that, annotate it kilter.dev/prune: cascade"
 	}
 	return ""
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // order fills in After: for what Git wants, its dependencies; for a Namespace or a CRD that is deleted, every other deletion, since it would

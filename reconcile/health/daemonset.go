@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // daemonSet judges as `kubectl rollout status` does (k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go), which covers
@@ -14,7 +16,7 @@ func daemonSet(d *appsv1.DaemonSet) Health {
 	if d.Generation > s.ObservedGeneration {
 		return notObserved(d.Generation, s.ObservedGeneration)
 	}
-	wanted := plural(s.DesiredNumberScheduled, "pod")
+	wanted := phrase.Count(s.DesiredNumberScheduled, "pod")
 	outdated := max(0, s.CurrentNumberScheduled-s.UpdatedNumberScheduled)
 	switch {
 	case d.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType && outdated > 0:

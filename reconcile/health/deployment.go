@@ -5,6 +5,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // Reasons of a Deployment, beside those that all kinds with pods share.
@@ -27,7 +29,7 @@ func deployment(d *appsv1.Deployment) Health {
 	if d.Spec.Replicas != nil {
 		wanted = *d.Spec.Replicas
 	}
-	progress := fmt.Sprintf("%d of %s updated, %d available", s.UpdatedReplicas, plural(wanted, "pod"), s.AvailableReplicas)
+	progress := fmt.Sprintf("%d of %s updated, %d available", s.UpdatedReplicas, phrase.Count(wanted, "pod"), s.AvailableReplicas)
 	word := InProgress
 	var reason string
 	switch {
@@ -35,7 +37,7 @@ func deployment(d *appsv1.Deployment) Health {
 		reason = ReasonUpdating
 	case s.Replicas > s.UpdatedReplicas:
 		reason = ReasonOldPodsTerminating
-		progress += ", " + plural(s.Replicas-s.UpdatedReplicas, "old pod") + " to go"
+		progress += ", " + phrase.Count(s.Replicas-s.UpdatedReplicas, "old pod") + " to go"
 	case s.AvailableReplicas < s.UpdatedReplicas:
 		reason = ReasonPodsUnavailable
 	case wanted == 0:

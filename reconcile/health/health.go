@@ -137,14 +137,6 @@ func notObserved(generation, observed int64) Health {
 	}
 }
 
-// plural returns "1 pod" or "2 pods".
-func plural(n int32, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // maxForeign bounds, in bytes, text that a controller wrote: a condition's message may be 32 KiB.
 const maxForeign = 300
 

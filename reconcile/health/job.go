@@ -6,6 +6,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // Reasons of a Job. A failed one has the Job's own reason when it is one of Kubernetes' (batchv1.JobReason…), such as
@@ -82,7 +84,7 @@ func jobFailed(j *batchv1.Job, c batchv1.JobCondition) Health {
 func jobCounts(j *batchv1.Job) string {
 	var parts []string
 	if j.Spec.Completions != nil {
-		parts = append(parts, fmt.Sprintf("%d of %s", j.Status.Succeeded, plural(*j.Spec.Completions, "completion")))
+		parts = append(parts, fmt.Sprintf("%d of %s", j.Status.Succeeded, phrase.Count(*j.Spec.Completions, "completion")))
 	} else {
 		parts = append(parts, fmt.Sprintf("%d succeeded", j.Status.Succeeded))
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // ReasonPartitioned is a StatefulSet's: the rollout is through as far as its partition lets it go.
@@ -20,7 +22,7 @@ func statefulSet(s *appsv1.StatefulSet) Health {
 	if s.Spec.Replicas != nil {
 		replicas = *s.Spec.Replicas
 	}
-	pods, up, updated := plural(replicas, "pod"), s.Status.ReadyReplicas, s.Status.UpdatedReplicas
+	pods, up, updated := phrase.Count(replicas, "pod"), s.Status.ReadyReplicas, s.Status.UpdatedReplicas
 	upWord := "ready"
 	if s.Spec.MinReadySeconds > 0 {
 		up, upWord = s.Status.AvailableReplicas, "available"
@@ -38,7 +40,7 @@ func statefulSet(s *appsv1.StatefulSet) Health {
 	wanted := max(0, replicas-partition(s)) // pods that the rolling update has to reach
 	switch {
 	case updated < wanted:
-		return Health{InProgress, ReasonUpdating, fmt.Sprintf("%d of %s updated, %d %s", updated, plural(wanted, "pod"), up, upWord)}
+		return Health{InProgress, ReasonUpdating, fmt.Sprintf("%d of %s updated, %d %s", updated, phrase.Count(wanted, "pod"), up, upWord)}
 	case up < replicas:
 		return Health{InProgress, ReasonPodsUnavailable, fmt.Sprintf("%d of %s %s", up, pods, upWord)}
 	case updated < replicas:

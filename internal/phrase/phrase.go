@@ -1,0 +1,12 @@
+// Package phrase words what people read. It is pure, so that every package may use it.
+package phrase
+
+import "fmt"
+
+// Count returns "1 pod" or "2 pods".
+func Count[N ~int | ~int32](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
