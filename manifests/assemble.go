@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"kilter.dev/kilter/manifests/document"
 )
 
 // assembly puts the manifests of all files together: scope and namespace, duplicates, dependencies.
@@ -107,7 +109,7 @@ func namespaceEntry(namespace string) []byte {
 	if namespace == "" {
 		return nil
 	}
-	return appendString([]byte(`,"namespace":`), namespace)
+	return document.AppendString([]byte(`,"namespace":`), namespace)
 }
 
 // report takes over a manifest's own problems, with the object's final ID.

@@ -7,9 +7,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"kilter.dev/kilter/manifests/document"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
@@ -52,12 +52,10 @@ func decode(file string, data []byte, options Options) *parsed {
 			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", options.MaxFileBytes))
 		return d.out
 	}
-	documents(file, data,
-		func(doc document) { d.document(doc) },
-		func(err *syntaxError) {
-			at := Origin{File: file, Document: err.document, Line: err.line, Column: err.column}
-			d.fileProblem(at, ReasonSyntax, err.message)
-		})
+	document.Parse(file, data, d.document, func(err *document.SyntaxError) {
+		at := Origin{File: file, Document: err.Document, Line: err.Line, Column: err.Column}
+		d.fileProblem(at, ReasonSyntax, err.Message)
+	})
 	return d.out
 }
 
@@ -72,11 +70,11 @@ func (d *decoder) origin(doc int, node *yaml.Node) Origin {
 }
 
 // document reads a document: an object, a list of objects, or nothing.
-func (d *decoder) document(doc document) {
-	if doc.root == nil || d.out.documents > d.options.MaxDocuments {
+func (d *decoder) document(doc document.Document) {
+	if doc.Root == nil || d.out.documents > d.options.MaxDocuments {
 		return
 	}
-	d.node(doc.index, doc.root, 0)
+	d.node(doc.Index, doc.Root, 0)
 }
 
 // node reads one object or list. Lists may hold lists.
@@ -159,8 +157,14 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 			Field: field, Reason: reason, Severity: Error, Message: message,
 		})
 	}
-	encode := encoder{maxDepth: d.options.MaxDepth, report: report}
-	encode.value(node, 1)
+	encoder := document.Encoder{
+		MaxDepth: d.options.MaxDepth,
+		Omit:     generated,
+		Report: func(at *yaml.Node, field string, fault document.Fault, message string) {
+			report(at, field, string(fault), message)
+		},
+	}
+	text, namespaceAt := encoder.Encode(node)
 	checkMetadata(node, report)
 	m.declared = m.object.ID.Namespace
 	if m.object.ID.Name == "" { // not an object that anything could be said about
@@ -174,9 +178,9 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	if m.failed() {
 		return
 	}
-	m.namespaceAt = encode.namespaceAt
-	m.object.JSON = make([]byte, len(encode.out)) // exact: it lives as long as the commit
-	copy(m.object.JSON, encode.out)
+	m.namespaceAt = namespaceAt
+	m.object.JSON = make([]byte, len(text)) // exact: it lives as long as the commit
+	copy(m.object.JSON, text)
 	m.local = stringAt(node, "metadata", "annotations", annotationLocalConfig) == "true"
 	if text := lookup(node, "metadata", "annotations", annotationDependsOn); text != nil {
 		m.dependencies(node, text.Value, report)
@@ -225,52 +229,6 @@ func splitWarning(warning string) (field, message string) {
 		return "", warning
 	}
 	return field, message
-}
-
-// checkMetadata reports what no manifest may lack or hold, whatever its kind.
-func checkMetadata(node *yaml.Node, report func(at *yaml.Node, field, reason, message string)) {
-	key, metadata := entry(node, "metadata")
-	if metadata == nil {
-		report(node, "metadata", ReasonStructure, "metadata.name is missing")
-		return
-	}
-	if metadata.Kind != yaml.MappingNode {
-		report(key, "metadata", string(metav1.CauseTypeTypeInvalid), "must be a mapping")
-		return
-	}
-	for i := 0; i+1 < len(metadata.Content); i += 2 {
-		name, value := metadata.Content[i], metadata.Content[i+1]
-		if slices.Contains(serverFields, name.Value) && !isNull(value) {
-			report(name, "metadata."+name.Value, string(metav1.CauseTypeForbidden), "set by the server: remove it")
-		}
-	}
-	nameKey, name := entry(metadata, "name")
-	generateKey, _ := entry(metadata, "generateName")
-	switch {
-	case name == nil && generateKey != nil:
-		report(generateKey, "metadata.generateName", ReasonStructure,
-			"gives a new object at every apply: give a name instead, so that the same object is kept as Git says")
-	case name == nil:
-		report(key, "metadata.name", ReasonStructure, "missing")
-	case stringAt(metadata, "name") == "":
-		report(nameKey, "metadata.name", ReasonStructure, "must be a string that is not empty"+quoteHint(name))
-	}
-	if key, namespace := entry(metadata, "namespace"); namespace != nil && !isNull(namespace) && stringAt(metadata, "namespace") == "" {
-		report(key, "metadata.namespace", ReasonStructure, "must be a string that is not empty, or be left out"+quoteHint(namespace))
-	}
-}
-
-// serverFields are the fields of metadata that the server owns. What it merely ignores is left out instead (encoder.generated).
-var serverFields = []string{
-	"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "managedFields", "resourceVersion", "uid",
-}
-
-// quoteHint is the way out for a name that YAML does not read as a string.
-func quoteHint(node *yaml.Node) string {
-	if s, err := resolve(node); err == nil && (s.kind == boolScalar || s.kind == numberScalar) {
-		return fmt.Sprintf(": YAML reads %s as %s, so quote it", node.Value, s.kind)
-	}
-	return ""
 }
 
 // define records the kind that a CustomResourceDefinition adds.

@@ -221,7 +221,7 @@ func TestFilesThatAreNoText(t *testing.T) {
 	set := load(t, tree, Target{})
 	for i, want := range []string{
 		"link.yaml: not a regular file: replace the link by the file it points to",
-		"utf8.yaml:2: not UTF-8 text: save the file as UTF-8",
+		"utf8.yaml:2:4: not UTF-8 text: save the file as UTF-8",
 	} {
 		if got := set.Problems[i].String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 
 	"go.yaml.in/yaml/v3"
+
+	"kilter.dev/kilter/manifests/document"
 )
 
 // Locate returns the place of a field, given as the API server names it, of the object that stands at origin; for a field that is
@@ -15,15 +17,15 @@ func Locate(tree fs.FS, origin Origin, field string) Origin {
 		return origin
 	}
 	at := origin
-	documents(origin.File, data, func(doc document) {
-		if doc.index != origin.Document || doc.root == nil {
+	document.Parse(origin.File, data, func(doc document.Document) {
+		if doc.Index != origin.Document || doc.Root == nil {
 			return
 		}
-		if node := objectAt(doc.root, origin); node != nil {
+		if node := objectAt(doc.Root, origin); node != nil {
 			found := place(node, field)
 			at.Line, at.Column = found.Line, found.Column
 		}
-	}, func(*syntaxError) {})
+	}, func(*document.SyntaxError) {})
 	return at
 }
 

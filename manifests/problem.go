@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kilter.dev/kilter/manifests/document"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
@@ -31,14 +32,14 @@ const (
 	ReasonSyntax      = "SyntaxError"        // the file is not YAML or JSON
 	ReasonUnknown     = "UnknownKind"        // nothing serves this apiVersion and kind
 	ReasonStructure   = "FieldValueRequired" // apiVersion, kind or metadata.name is missing
-	ReasonDuplicate   = "FieldValueDuplicate"
-	ReasonLimit       = "LimitExceeded" // a file, a document or the tree is larger than Options allow
+	ReasonDuplicate   = string(document.Duplicate)
+	ReasonLimit       = string(document.TooDeep) // a file, a document or the tree is larger than Options allow
 	ReasonField       = verdict.ReasonUnknownField
 	ReasonCycle       = "DependencyCycle"
 	ReasonNoTarget    = "DependencyNotFound"
-	ReasonEmpty       = "NoManifests" // the path holds files, and none of them is a manifest
-	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, kustomizations…
-	ReasonWarning     = "Warning"     // accepted, and not what the author may think
+	ReasonEmpty       = "NoManifests"                // the path holds files, and none of them is a manifest
+	ReasonUnsupported = string(document.Unsupported) // valid elsewhere, refused here: aliases, kustomizations…
+	ReasonWarning     = "Warning"                    // accepted, and not what the author may think
 )
 
 // String renders the Problem in the style of a compiler: "file:line:column: object: field: message".

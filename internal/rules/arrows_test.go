@@ -40,6 +40,11 @@ var arrows = []arrow{
 		why:    "a verdict is the same on a laptop and in the cluster, for a directory and for a commit: manifests gets an io/fs.FS and asks nobody",
 	},
 	{
+		from:  []string{"manifests/document"},
+		never: []string{"k8s.io/...", "sigs.k8s.io/...", "manifests", "manifests/verdict/...", "source/..."},
+		why:   "text becomes nodes with lines before anyone asks what the fields mean; without Kubernetes it can be fuzzed at full speed",
+	},
+	{
 		from:  []string{"reconcile/diff", "reconcile/inventory", "reconcile/health"},
 		never: append([]string{"source/...", "reconcile", "api/...", "cmd/..."}, clients...),
 		why:   "deciding is pure: the same inputs give the same plan. Package reconcile reads the cluster before and acts on it afterwards",

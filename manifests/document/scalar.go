@@ -1,4 +1,4 @@
-package manifests
+package document
 
 import (
 	"encoding/json"
@@ -13,19 +13,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// scalar is what kubectl reads from one YAML scalar.
-type scalar struct {
-	kind scalarKind
-	json string // the value as JSON; for strings unset: the node's Value is the string
+// Scalar is what kubectl reads from one YAML scalar.
+type Scalar struct {
+	Kind Kind
+	JSON string // the value as JSON; for strings unset: the node's Value is the string
 }
 
-type scalarKind string
+type Kind string
 
 const (
-	stringScalar scalarKind = "a string"
-	boolScalar   scalarKind = "a boolean"
-	numberScalar scalarKind = "a number"
-	nullScalar   scalarKind = "null"
+	String Kind = "a string"
+	Bool   Kind = "a boolean"
+	Number Kind = "a number"
+	Null   Kind = "null"
 )
 
 // The words that YAML 1.1 gives a meaning when they stand unquoted.
@@ -39,9 +39,9 @@ var (
 // yamlFloat is the YAML 1.1 float without base 60, which kubectl's parser leaves out too.
 var yamlFloat = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
 
-// resolve reads a scalar as kubectl does (sigs.k8s.io/yaml): YAML 1.1 words, octal 017, numbers with underscores. The error says
+// Resolve reads a scalar as kubectl does (sigs.k8s.io/yaml): YAML 1.1 words, octal 017, numbers with underscores. The error says
 // what is wrong with a scalar that JSON cannot hold, or cannot hold exactly, and the way out.
-func resolve(node *yaml.Node) (scalar, error) {
+func Resolve(node *yaml.Node) (Scalar, error) {
 	tag := ""
 	if node.Style&yaml.TaggedStyle != 0 {
 		tag = node.ShortTag()
@@ -49,70 +49,70 @@ func resolve(node *yaml.Node) (scalar, error) {
 	const quoted = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 	switch {
 	case tag == "!!str" || tag == "" && node.Style&quoted != 0:
-		return scalar{kind: stringScalar}, nil
+		return Scalar{Kind: String}, nil
 	case tag != "":
-		return scalar{}, fmt.Errorf("the tag %s is not allowed: write the value without it", tag)
+		return Scalar{}, fmt.Errorf("the tag %s is not allowed: write the value without it", tag)
 	}
 	return plain(node.Value)
 }
 
 // plain reads an unquoted scalar.
-func plain(text string) (scalar, error) {
+func plain(text string) (Scalar, error) {
 	if text == "" {
-		return scalar{nullScalar, "null"}, nil
+		return Scalar{Null, "null"}, nil
 	}
 	if !strings.ContainsRune("+-.0123456789yYnNtTfFoO~", rune(text[0])) { // nothing else starts a word or number
-		return scalar{kind: stringScalar}, nil
+		return Scalar{Kind: String}, nil
 	}
 	switch {
 	case slices.Contains(trueWords, text):
-		return scalar{boolScalar, "true"}, nil
+		return Scalar{Bool, "true"}, nil
 	case slices.Contains(falseWords, text):
-		return scalar{boolScalar, "false"}, nil
+		return Scalar{Bool, "false"}, nil
 	case slices.Contains(nullWords, text):
-		return scalar{nullScalar, "null"}, nil
+		return Scalar{Null, "null"}, nil
 	case slices.Contains(notNumbers, text):
-		return scalar{}, errors.New("infinity and not-a-number are not allowed in Kubernetes objects: quote it if it is meant as text")
+		return Scalar{}, errors.New("infinity and not-a-number are not allowed in Kubernetes objects: quote it if it is meant as text")
 	case text[0] == '.':
 		// Kubectl's parser takes whatever Go reads as a float here, underscores excepted.
 		if _, err := strconv.ParseFloat(text, 64); err == nil {
 			return decimal(text)
 		}
-		return scalar{kind: stringScalar}, nil
+		return Scalar{Kind: String}, nil
 	case strings.IndexByte("+-0123456789", text[0]) < 0:
-		return scalar{kind: stringScalar}, nil
+		return Scalar{Kind: String}, nil
 	}
 	return number(strings.ReplaceAll(text, "_", ""))
 }
 
 // number reads text that starts as a number does, without its underscores.
-func number(text string) (scalar, error) {
+func number(text string) (Scalar, error) {
 	if i, err := strconv.ParseInt(text, 0, 64); err == nil {
-		return scalar{numberScalar, strconv.FormatInt(i, 10)}, nil
+		return Scalar{Number, strconv.FormatInt(i, 10)}, nil
 	}
 	if u, err := strconv.ParseUint(text, 0, 64); err == nil {
-		return scalar{numberScalar, strconv.FormatUint(u, 10)}, nil
+		return Scalar{Number, strconv.FormatUint(u, 10)}, nil
 	}
 	if yamlFloat.MatchString(text) {
 		return decimal(text)
 	}
-	return scalar{kind: stringScalar}, nil
+	return Scalar{Kind: String}, nil
 }
 
 // decimal reads a number that must go through a 64-bit float, and refuses it when that changes it.
-func decimal(text string) (scalar, error) {
+func decimal(text string) (Scalar, error) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(f, 0) {
-		return scalar{}, errors.New("the number is too large: quote it if it is meant as text")
+		return Scalar{}, errors.New("the number is too large: quote it if it is meant as text")
 	}
 	if !exact(text, f) {
-		return scalar{}, errors.New("the number has more digits than a 64-bit float keeps: shorten it, or quote it if it is meant as text")
+		return Scalar{}, errors.New("the number has more digits than a 64-bit float keeps: shorten it, or quote it if it is meant as text")
 	}
 	out, err := json.Marshal(f)
 	if err != nil {
-		return scalar{}, err
+		return Scalar{}, err
 	}
-	return scalar{numberScalar, string(out)}, nil
+	return Scalar{Number, string(out)}, nil
 }
 
 // exact reports whether f, printed as short as it can be, has the decimal digits of text.

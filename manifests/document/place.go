@@ -1,4 +1,4 @@
-package manifests
+package document
 
 import (
 	"strconv"
@@ -7,18 +7,18 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// place returns the node where an author would mend the field at a server's path: the key of a mapping's entry, or a list's
+// Place returns the node where an author would mend the field at a server's path: the key of a mapping's entry, or a list's
 // item. For a field that is missing, it is the nearest parent that exists.
 //
 // The path is not split beforehand, because keys may hold dots ("metadata.labels[a.b/c]", or "metadata.labels.a.b/c" in strict
 // decoding errors): at each mapping the longest key that the rest of the path starts with is taken. Validation leaves "metadata"
 // out of some template paths (batch's "spec.template.labels"), so an entry may also stand below it.
-func place(root *yaml.Node, path string) *yaml.Node {
+func Place(root *yaml.Node, path string) *yaml.Node {
 	at := root
 	for node, rest := root, path; rest != ""; {
 		key, value, left := step(node, rest)
 		if value == nil && node.Kind == yaml.MappingNode {
-			if _, metadata := entry(node, "metadata"); metadata != nil {
+			if _, metadata := Entry(node, "metadata"); metadata != nil {
 				key, value, left = step(metadata, rest)
 			}
 		}
@@ -64,37 +64,4 @@ func cutKey(path, key string) (rest string, ok bool) {
 	}
 	rest, ok = strings.CutPrefix(path, key)
 	return rest, ok && key != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
-}
-
-// entry returns the key and value nodes of a mapping's entry, or nils.
-func entry(node *yaml.Node, name string) (key, value *yaml.Node) {
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil, nil
-	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == name {
-			return node.Content[i], node.Content[i+1]
-		}
-	}
-	return nil, nil
-}
-
-// lookup follows mapping keys down and returns the value there, or nil.
-func lookup(node *yaml.Node, names ...string) *yaml.Node {
-	for _, name := range names {
-		_, node = entry(node, name)
-	}
-	return node
-}
-
-// stringAt returns the string at the end of the keys, or "" when there is none or it is no string.
-func stringAt(node *yaml.Node, names ...string) string {
-	value := lookup(node, names...)
-	if value == nil || value.Kind != yaml.ScalarNode {
-		return ""
-	}
-	if scalar, err := resolve(value); err != nil || scalar.kind != stringScalar {
-		return ""
-	}
-	return value.Value
 }

@@ -1,0 +1,142 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Document is one YAML document, or one JSON value, of a file. Its nodes carry lines and columns of the file.
+type Document struct {
+	Index int        // within the file, from 0
+	Root  *yaml.Node // nil for an empty document
+}
+
+// SyntaxError is text that is neither YAML nor JSON, and the way out. Line is never 0; Column is 0 where only the line is known.
+type SyntaxError struct {
+	Document, Line, Column int
+	Message                string
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
+
+// Parse reads a file and hands each document to yield, one at a time, so that only one node tree is alive. A syntax error in one
+// YAML document does not hide the next; in JSON it ends the file. A file is JSON when its name ends in .json.
+func Parse(name string, data []byte, yield func(Document), fail func(*SyntaxError)) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if at, ok := unreadable(data); ok {
+		fail(at)
+		return
+	}
+	if path.Ext(name) == ".json" {
+		parseJSON(data, 0, 0, yield, fail)
+		return
+	}
+	for index, line := 0, 0; len(data) > 0; index++ {
+		chunk := nextChunk(data)
+		if err := parseChunk(chunk, index, line, yield); err != nil {
+			fail(err)
+		}
+		line += bytes.Count(chunk, []byte("\n"))
+		data = data[len(chunk):]
+	}
+}
+
+// unreadable finds the first byte that is no UTF-8, or the first character that no YAML or JSON text may hold.
+func unreadable(data []byte) (*SyntaxError, bool) {
+	line, column := 1, 1
+	for i := 0; i < len(data); {
+		if c := data[i]; c >= ' ' && c < 0x7f || c == '\t' || c == '\r' {
+			i, column = i+1, column+1
+			continue
+		}
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return &SyntaxError{Line: line, Column: column, Message: "not UTF-8 text: save the file as UTF-8"}, true
+		case r == '\n':
+			line, column = line+1, 0
+		case r < ' ' || r == 0xfeff || r == 0xfffe || r == 0xffff || 0x7f <= r && r < 0xa0 && r != 0x85:
+			return &SyntaxError{
+				Line: line, Column: column,
+				Message: fmt.Sprintf("the character U+%04X is not allowed: remove it, or write it as an escape in double quotes", r),
+			}, true
+		}
+		i, column = i+size, column+1
+	}
+	return nil, false
+}
+
+// nextChunk cuts off the first document: up to, and without, the next line that starts with "---", or up to and with a line that starts
+// with "...". The chunk keeps its own "---" line, on which a document may begin. Text before the first "---" that holds nothing but
+// comments and directives belongs to the document after it.
+func nextChunk(data []byte) []byte {
+	blank := true
+	for from := 0; from < len(data); {
+		end := len(data)
+		if i := bytes.IndexByte(data[from:], '\n'); i >= 0 {
+			end = from + i + 1
+		}
+		line := data[from:end]
+		switch {
+		case isMarker(line, "---") && from > 0 && !blank:
+			return data[:from]
+		case isMarker(line, "---"):
+			blank = false
+		case isMarker(line, "...") && !blank:
+			return data[:end]
+		case blank:
+			trimmed := bytes.TrimSpace(line)
+			blank = len(trimmed) == 0 || trimmed[0] == '#' || line[0] == '%'
+		}
+		from = end
+	}
+	return data
+}
+
+// isMarker reports whether a line is YAML's start ("---") or end ("...") of a document.
+func isMarker(line []byte, marker string) bool {
+	rest, ok := bytes.CutPrefix(line, []byte(marker))
+	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
+}
+
+// parseChunk parses one chunk whose first line is number line+1 of the file.
+func parseChunk(chunk []byte, index, line int, yield func(Document)) *SyntaxError {
+	if isJSON(chunk) {
+		parseJSON(chunk, index, line, yield, func(*SyntaxError) {})
+		return nil
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(chunk))
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return explain(err, chunk, index, line)
+		}
+		doc := Document{Index: index}
+		if len(node.Content) > 0 && !isEmpty(node.Content[0]) {
+			doc.Root = node.Content[0]
+			move(doc.Root, line, foreignBreaks(chunk))
+		}
+		yield(doc)
+	}
+}
+
+// isJSON reports whether a chunk is one JSON object. Nearly all JSON is YAML as well, but for escapes such as "\ud83d\ude00".
+func isJSON(chunk []byte) bool {
+	chunk = bytes.TrimSpace(chunk)
+	return len(chunk) > 0 && chunk[0] == '{' && json.Valid(chunk)
+}
+
+func isEmpty(node *yaml.Node) bool {
+	return node.Kind == yaml.ScalarNode && node.Anchor == "" && IsNull(node)
+}
