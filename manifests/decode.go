@@ -183,6 +183,7 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	}
 	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
 	d.judge(m, node, doc)
+	d.lint(m, node, doc)
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)
 	}
