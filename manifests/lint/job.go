@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -11,8 +12,8 @@ import (
 
 func jobWithoutBackoffLimit(s *subject) {
 	if s.job.BackoffLimit == nil && s.job.BackoffLimitPerIndex == nil {
-		s.report(s.jobPath+".backoffLimit", "without backoffLimit a Job that fails is tried 6 times more, up to 10 minutes apart: "+
-			"set it to how often the work may be repeated, 0 for never")
+		s.report(s.jobPath+".backoffLimit", "without backoffLimit a Job that fails is tried 6 times more: set it to how often "+
+			"the work may be repeated, 0 for never")
 	}
 }
 
@@ -42,6 +43,18 @@ func deadlinePerPod(s *subject) {
 	}
 }
 
+// span prints a duration without zeros at its end: "10m" and not "10m0s".
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = text[:len(text)-len("0s")]
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = text[:len(text)-len("0m")]
+	}
+	return text
+}
+
 // How the Job controller waits between two attempts (pkg/controller/job/job_controller.go).
 const (
 	firstBackoff = 10 * time.Second
@@ -60,7 +73,7 @@ func backoffExceedsDeadline(s *subject) {
 	for i := range *retries {
 		if waits += backoff; waits >= allowed {
 			s.report(s.jobPath+".backoffLimit", "the controller waits %s before retry %d of %d, so the deadline of %s always ends the Job before it: "+
-				"lower backoffLimit to %d, or raise activeDeadlineSeconds", waits, i+1, *retries, allowed, i)
+				"lower backoffLimit to %d, or raise activeDeadlineSeconds", span(waits), i+1, *retries, span(allowed), i)
 			return
 		}
 		backoff = min(2*backoff, maxBackoff)
@@ -69,8 +82,8 @@ func backoffExceedsDeadline(s *subject) {
 
 func onFailureBackoffZero(s *subject) {
 	if s.template.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && s.job.BackoffLimit != nil && *s.job.BackoffLimit == 0 {
-		s.report(s.jobPath+".backoffLimit", "under restartPolicy OnFailure the kubelet restarts the container before the controller sees that it failed "+
-			"and deletes the pod with its logs, so the work begins a second time: set restartPolicy to Never")
+		s.report(s.jobPath+".backoffLimit", "under restartPolicy OnFailure the kubelet restarts the container that failed, so the work begins a second "+
+			"time, until the controller counts the restart and deletes the pod with its logs: set restartPolicy to Never")
 	}
 }
 
@@ -87,6 +100,7 @@ func podFailureRuleUnreachable(s *subject) {
 		return
 	}
 	all := s.job.PodFailurePolicy.Rules
+	containers := len(s.template.Spec.InitContainers) + len(s.template.Spec.Containers)
 	for i, rule := range all {
 		earlier := slices.IndexFunc(all[:i], func(before batchv1.PodFailurePolicyRule) bool {
 			return covers(before, rule, len(s.template.Spec.Containers))

@@ -40,8 +40,8 @@ func autoscaledReplicas(f *forest) {
 		target := *m.Facts.target
 		target.Namespace = m.Namespace
 		if i, ok := f.find(target); ok && f.members[i].Facts.replicas != nil {
-			f.report(i, "spec.replicas", "%s sets the number of replicas, so this one is only right until it acts, and each apply of it undoes the "+
-				"scaling: remove replicas", m.Name)
+			f.report(i, "spec.replicas", "%s writes the same field, so whoever applies this number undoes the scaling, and it is right at the first "+
+				"apply at most: remove replicas", m.Name)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -33,9 +34,8 @@ func hostPortSurge(s *subject) {
 			if port.HostPort == 0 && !s.template.Spec.HostNetwork {
 				continue
 			}
-			number := max(port.HostPort, port.ContainerPort)
 			s.report(fmt.Sprintf("%s.ports[%d]", path, i), "the new pod waits for port %d of the node, which the old one keeps until the new one is "+
-				"ready, so a rollout never ends: set maxUnavailable instead of maxSurge", number)
+				"ready, so a rollout never ends: set maxUnavailable instead of maxSurge", cmp.Or(port.HostPort, port.ContainerPort))
 		}
 	})
 }
