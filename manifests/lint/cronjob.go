@@ -17,7 +17,7 @@ const scheduleField = "spec.schedule"
 // scheduleNeverFires asks the parser for the next run, as the controller does: nothing within five years means never.
 func scheduleNeverFires(s *subject) {
 	if s.schedule != nil && s.schedule.Next(s.Now).IsZero() {
-		s.report(scheduleField, "%q never fires: no such date comes within five years, and no Job is ever created; correct the day or the month",
+		s.report(scheduleField, "%q never fires: nothing within five years matches it, and no Job is ever created; correct the day or the month",
 			s.cron.Spec.Schedule)
 	}
 }
@@ -31,7 +31,7 @@ func scheduleEveryMinute(s *subject) {
 	schedule, hour := s.cron.Spec.Schedule, f.Hour.Values()
 	switch {
 	case !f.Hour.Star && apart(hour, 24):
-		s.report(scheduleField, "%q fires 60 times, each minute from %02d:00 to %02d:59: write %q for once an hour",
+		s.report(scheduleField, "%q fires 60 times, each minute from %02d:00 to %02d:59: write %q to fire on the hour",
 			schedule, hour[0], hour[0], strings.Replace(schedule, f.Minute.Text, "0", 1))
 	case f.Hour.Star && f.DayOfWeek.Star && !f.DayOfMonth.Star && apart(f.DayOfMonth.Values(), 31):
 		s.report(scheduleField, "%q fires 1440 times on each of its days, once a minute: write %q for once, at midnight",
@@ -180,7 +180,7 @@ func overlappingRuns(s *subject) {
 	interval, ok := s.schedule.ShortestInterval(s.Now, runs)
 	if allowed := time.Duration(*limit) * time.Second; ok && allowed > interval {
 		s.report(s.jobPath+".activeDeadlineSeconds", "a run may work for %s and the next starts after %s, beside it: set concurrencyPolicy to Forbid "+
-			"or Replace, or to Allow if runs may overlap", allowed, interval)
+			"or Replace, or to Allow if runs may overlap", span(allowed), span(interval))
 	}
 }
 

@@ -51,7 +51,8 @@ func Gather(object runtime.Object) *Facts {
 	case *appsv1.Deployment:
 		meta, f.replicas, f.scalable = &x.ObjectMeta, x.Spec.Replicas, true
 		f.workload(x.Spec.Selector, x.Spec.Template.Labels, "spec.selector", "spec.replicas")
-		if x.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+		rolling := x.Spec.Strategy.RollingUpdate
+		if x.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType && (rolling == nil || !zero(rolling.MaxSurge)) {
 			f.claims = claims(&x.Spec.Template.Spec)
 			f.fields = append(f.fields, strategyField)
 		}

@@ -35,24 +35,6 @@ func (s *subject) unknownIgnores() {
 		if s.ignored(unknownIgnore) || slices.ContainsFunc(rules, func(r Rule) bool { return r.ID == id }) {
 			continue
 		}
-		s.report(ignoreField, "there is no rule %q, so nothing is ignored: correct the name%s, or remove it", id, nearest(id))
+		s.report(ignoreField, "there is no rule %q, so nothing is ignored: correct the name (docs/lint lists them), or remove it", id)
 	}
-}
-
-// nearest suggests a rule that shares a prefix of words with id: most wrong IDs are shortened or in another form.
-func nearest(id string) string {
-	best, most := "", 3 // fewer letters in common are chance
-	for _, rule := range rules {
-		n := 0
-		for n < len(id) && n < len(rule.ID) && id[n] == rule.ID[n] {
-			n++
-		}
-		if n > most {
-			best, most = rule.ID, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return " (" + best + "?)"
 }

@@ -103,7 +103,7 @@ func podFailureRuleUnreachable(s *subject) {
 	containers := len(s.template.Spec.InitContainers) + len(s.template.Spec.Containers)
 	for i, rule := range all {
 		earlier := slices.IndexFunc(all[:i], func(before batchv1.PodFailurePolicyRule) bool {
-			return covers(before, rule, len(s.template.Spec.Containers))
+			return covers(before, rule, containers)
 		})
 		if earlier >= 0 {
 			s.report(fmt.Sprintf("%s.podFailurePolicy.rules[%d]", s.jobPath, i), "never reached: rules[%d] matches all that this one does, and the first "+

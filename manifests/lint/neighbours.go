@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 const strategyField = "spec.strategy"
@@ -114,7 +116,7 @@ func rollingUpdateOneNode(f *forest) {
 // budgetBlocks is the part of budget-blocks-drains that a budget alone shows.
 func budgetBlocks(s *subject) {
 	switch {
-	case s.budget.MaxUnavailable != nil && (is(s.budget.MaxUnavailable, "0%") || *s.budget.MaxUnavailable == intstr.FromInt32(0)):
+	case zero(s.budget.MaxUnavailable):
 		s.report("spec.maxUnavailable", "no pod may ever be evicted, so draining a node under one of them never ends: allow at least 1")
 	case is(s.budget.MinAvailable, "100%"):
 		s.report("spec.minAvailable", "no pod may ever be evicted, so draining a node under one of them never ends: write maxUnavailable: 1 instead")
@@ -150,7 +152,7 @@ func budgetBlocksAll(f *forest) {
 		least, err := intstr.GetScaledValueFromIntOrPercent(m.Facts.minAvailable, int(total), true)
 		if err == nil && least >= int(total) {
 			f.report(i, "spec.minAvailable", "%s of %s must stay, so none may be evicted and draining a node under one of them never ends: "+
-				"add replicas, or write maxUnavailable: 1", m.Facts.minAvailable, count(total))
+				"add replicas, or write maxUnavailable: 1", m.Facts.minAvailable, phrase.Count(total, "replica"))
 		}
 	}
 }

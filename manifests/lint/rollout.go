@@ -9,6 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 func allNodesAtOnce(s *subject) {
@@ -23,10 +25,15 @@ func is(value *intstr.IntOrString, text string) bool {
 	return value != nil && value.Type == intstr.String && value.StrVal == text
 }
 
+// zero reports whether the value is given, and nothing.
+func zero(value *intstr.IntOrString) bool {
+	return is(value, "0%") || value != nil && *value == intstr.FromInt32(0)
+}
+
 // hostPortSurge: a surge starts the new pod beside the old one, on the same node.
 func hostPortSurge(s *subject) {
 	rolling := s.daemonSet.UpdateStrategy.RollingUpdate
-	if rolling == nil || rolling.MaxSurge == nil || is(rolling.MaxSurge, "0%") || *rolling.MaxSurge == intstr.FromInt32(0) {
+	if rolling == nil || rolling.MaxSurge == nil || zero(rolling.MaxSurge) {
 		return
 	}
 	s.containers(func(path string, c *corev1.Container) {
@@ -50,16 +57,9 @@ func partitionAboveReplicas(s *subject) {
 		replicas = *s.stateful.Replicas
 	}
 	if partition := *strategy.RollingUpdate.Partition; partition > 0 && partition >= replicas {
-		s.report("spec.updateStrategy.rollingUpdate.partition", "only pods from ordinal %d on are updated and there are %s, so no change reaches any: "+
-			"lower the partition", partition, count(replicas))
+		s.report("spec.updateStrategy.rollingUpdate.partition", "only pods from ordinal %d on are updated, and of %s none is: no change reaches any pod; "+
+			"lower the partition", partition, phrase.Count(replicas, "replica"))
 	}
-}
-
-func count(replicas int32) string {
-	if replicas == 1 {
-		return "1 replica"
-	}
-	return fmt.Sprintf("%d replicas", replicas)
 }
 
 func gracePeriodZero(s *subject) {
@@ -91,8 +91,8 @@ func livenessEqualsReadiness(s *subject) {
 		if live == nil || ready == nil || !reflect.DeepEqual(live.ProbeHandler, ready.ProbeHandler) || patience(live) > patience(ready) {
 			return
 		}
-		s.report(path+".livenessProbe", "the same check restarts the container after %d s that takes it out of service after %d s, so overload becomes a "+
-			"restart of all: raise failureThreshold, or check only that the process lives", patience(live), patience(ready))
+		s.report(path+".livenessProbe", "the check that takes the container out of service after %d s restarts it after %d s, so what is only slow is "+
+			"restarted everywhere: raise failureThreshold, or check only that the process lives", patience(ready), patience(live))
 	})
 }
 
