@@ -6,7 +6,7 @@ const maxCompared = 250
 
 // choose finds out which workloads each selector selects, one namespace at a time.
 func (f *forest) choose() {
-	f.chosen = map[int][]int{}
+	f.chosen = make([][]int, len(f.members))
 	for from := 0; from < len(f.members); {
 		to := from + 1
 		for to < len(f.members) && f.members[to].Namespace == f.members[from].Namespace {
@@ -20,9 +20,9 @@ func (f *forest) choose() {
 // chooseWithin matches the members from one index up to another with each other. A selector is found by that of its labels which the fewest
 // others ask for, and by none when it has only expressions.
 func (f *forest) chooseWithin(from, to int) {
-	asked := map[string]int{} // how many selectors ask for a label
 	var selectors []int
-	runs := false // somebody cares for the pods of Jobs
+	choosy := false // a selector can be found by more than one label
+	runs := false   // somebody cares for the pods of Jobs
 	for i := from; i < to; i++ {
 		facts := f.members[i].Facts
 		if facts == nil || facts.selects == nil {
@@ -30,19 +30,26 @@ func (f *forest) chooseWithin(from, to int) {
 		}
 		selectors = append(selectors, i)
 		runs = runs || facts.pods == nil
-		for key, value := range facts.selects.labels {
-			asked[key+"="+value]++
+		if len(facts.selects.pairs) > 1 { // others have no choice
+			choosy = true
 		}
 	}
 	if len(selectors) == 0 {
 		return
 	}
+	asked := map[string]int{} // how many selectors ask for a label
+	if choosy {
+		for _, i := range selectors {
+			for _, pair := range f.members[i].Facts.selects.pairs {
+				asked[pair]++
+			}
+		}
+	}
 	by := make(map[string][]int, len(selectors))
 	for _, i := range selectors {
 		rarest := "" // the key of those without labels
-		for key, value := range f.members[i].Facts.selects.labels {
-			pair := key + "=" + value
-			if rarest == "" || asked[pair] < asked[rarest] || asked[pair] == asked[rarest] && pair < rarest {
+		for _, pair := range f.members[i].Facts.selects.pairs {
+			if rarest == "" || asked[pair] < asked[rarest] {
 				rarest = pair
 			}
 		}

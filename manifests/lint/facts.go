@@ -22,7 +22,7 @@ type Facts struct {
 
 	selects *selection // whose pods a workload, a Service or a budget means; nil for none
 	pods    labels.Set // the labels of the pods that a workload makes
-	pairs   []string   // the same, each as "key=value"
+	pairs   []string   // the same as pairs
 
 	replicas *int32 // as written
 	scalable bool   // has a scale, by which a budget reckons
@@ -80,7 +80,7 @@ func Gather(object runtime.Object) *Facts {
 	case *corev1.Service:
 		meta, f.headless, f.fields = &x.ObjectMeta, x.Spec.ClusterIP == corev1.ClusterIPNone, []string{"spec.selector"}
 		if len(x.Spec.Selector) > 0 {
-			f.selects = &selection{labels: x.Spec.Selector}
+			f.selects = selectionOf(&metav1.LabelSelector{MatchLabels: x.Spec.Selector})
 		}
 	case *corev1.PersistentVolumeClaim:
 		meta, f.oneNode = &x.ObjectMeta, oneNode(x.Spec.AccessModes)
@@ -101,12 +101,18 @@ func Gather(object runtime.Object) *Facts {
 func (f *Facts) workload(selector *metav1.LabelSelector, pods map[string]string, fields ...string) {
 	f.selects, f.fields = selectionOf(selector), fields
 	if len(pods) > 0 {
-		f.pods = pods
-		for key, value := range pods {
-			f.pairs = append(f.pairs, key+"="+value)
-		}
-		slices.Sort(f.pairs)
+		f.pods, f.pairs = pods, pairs(pods)
 	}
+}
+
+// pairs returns labels as "key=value", sorted.
+func pairs(labels map[string]string) []string {
+	all := make([]string, 0, len(labels))
+	for key, value := range labels {
+		all = append(all, key+"="+value)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // claims lists the volumes of a pod that other pods of the same workload share.
@@ -130,6 +136,7 @@ func oneNode(modes []corev1.PersistentVolumeAccessMode) bool {
 // selection is a label selector. Most have only labels, which are compared directly.
 type selection struct {
 	labels map[string]string
+	pairs  []string        // the same as pairs
 	rest   labels.Selector // the expressions; nil for none
 }
 
@@ -138,7 +145,7 @@ func selectionOf(selector *metav1.LabelSelector) *selection {
 	if selector == nil {
 		return nil
 	}
-	s := &selection{labels: selector.MatchLabels}
+	s := &selection{labels: selector.MatchLabels, pairs: pairs(selector.MatchLabels)}
 	if len(selector.MatchExpressions) > 0 {
 		rest, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchExpressions: selector.MatchExpressions})
 		if err != nil {

@@ -10,7 +10,7 @@ var (
 	pods       = []string{"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet"}
 )
 
-// rules is the table of all rules. An ID is never renamed or used again: it stands in people's annotations.
+// rules is the table of all rules, sorted by ID. An ID is never renamed or used again: it stands in people's annotations.
 var rules = []Rule{
 	{
 		ID: "all-nodes-at-once", Kinds: daemonSets, object: allNodesAtOnce,

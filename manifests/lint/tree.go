@@ -48,7 +48,7 @@ func Tree(members []Member) []Remark {
 // forest is a tree of objects under inspection.
 type forest struct {
 	members []Member
-	chosen  map[int][]int // the workloads whose pods a workload, a Service or a budget selects, by index
+	chosen  [][]int // by member: the workloads whose pods a workload, a Service or a budget selects, by index
 
 	rule    string // that is looking
 	remarks []Remark
