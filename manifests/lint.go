@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"cmp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 	batchv1 "k8s.io/api/batch/v1"
@@ -54,8 +55,10 @@ func typed(gvk schema.GroupVersionKind, json []byte) (runtime.Object, bool) {
 func (a *assembly) lint(objects []*Object) {
 	var members []lint.Member
 	var linted []*Object // the members' objects
+	selected := slices.ContainsFunc(objects, func(o *Object) bool { return o.neighbour != nil && o.neighbour.facts.Selects() })
 	for _, o := range objects {
-		if o.neighbour == nil && len(o.DependsOn) == 0 {
+		idle := o.neighbour == nil || !selected && o.neighbour.facts.Passive() // most of a tree of Jobs, and this is done at each load
+		if idle && len(o.DependsOn) == 0 {
 			continue
 		}
 		member := lint.Member{Name: lint.Name{Namespace: o.ID.Namespace, Kind: o.ID.Kind, Name: o.ID.Name}}

@@ -41,6 +41,12 @@ type Facts struct {
 // Fields lists the fields at which Tree may find something in the object, so that their places can be kept.
 func (f *Facts) Fields() []string { return f.fields }
 
+// Selects reports whether the object selects pods that are not its own, as a Service and a budget do.
+func (f *Facts) Selects() bool { return f.selects != nil && f.pods == nil }
+
+// Passive reports whether the object matters to Tree only where another one Selects.
+func (f *Facts) Passive() bool { return f.pods != nil && f.selects == nil && f.ttl == nil }
+
 func (f *Facts) ignored(rule string) bool { return slices.Contains(f.ignores, rule) }
 
 // Gather returns the facts of an object, or nil when it tells the rules of Tree nothing.
