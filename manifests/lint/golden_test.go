@@ -3,6 +3,7 @@ package lint_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,6 +69,11 @@ func load(t testing.TB, archive *txtar.Archive) *manifests.Set {
 	for _, file := range archive.Files {
 		tree[file.Name] = &fstest.MapFile{Data: file.Data}
 	}
+	return lintedSet(t, tree)
+}
+
+func lintedSet(t testing.TB, tree fs.FS) *manifests.Set {
+	t.Helper()
 	loader := manifests.NewLoader(manifests.Options{Now: func() time.Time { return now }})
 	set, err := loader.Load(t.Context(), tree, manifests.Target{})
 	if err != nil {
