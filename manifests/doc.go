@@ -2,9 +2,9 @@
 // line it comes from, or Problems that say in which file and line an author has to mend what.
 //
 // A Loader lists the tree (list.go), parses each file that changed into node trees that know their lines (document.go), turns
-// each object into JSON (encode.go, scalar.go) and asks for its verdict (decode.go); what can only be decided beside all other
-// objects comes last (assemble.go, scope.go, depend.go). No position is kept: place.go finds a field's line in the node tree
-// while there is one, and Locate parses the file again later.
+// each object into JSON (encode.go, scalar.go) and asks for its verdict (decode.go) and for the lint's remarks (lint.go); what can
+// only be decided beside all other objects comes last (assemble.go, scope.go, depend.go). Hardly a position is kept: place.go finds
+// a field's line in the node tree while there is one, and Locate parses the file again later.
 //
 // It decodes strictly, asks package verdict what the API server would say, fills in namespaces, and finds duplicates and
 // dependency cycles. It knows no Git and no cluster: files come as an io/fs.FS, and which kinds exist and are namespaced

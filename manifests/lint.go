@@ -91,6 +91,7 @@ func (n *neighbour) place(field string, object Origin) Origin {
 // remark makes a Problem of a finding.
 func remark(id ID, at Origin, finding lint.Finding) Problem {
 	return Problem{
-		Origin: at, Object: id, Field: finding.Field, Reason: ReasonLint, Rule: finding.Rule, Severity: Warning, Message: finding.Message,
+		Origin: at, Object: id, Field: finding.Field, Reason: ReasonLint, Rule: finding.Rule, Severity: Warning,
+		Message: finding.Message,
 	}
 }

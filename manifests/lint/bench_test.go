@@ -14,7 +14,9 @@ import (
 
 // BenchmarkCheck looks at every object of the goldens, decoding aside.
 func BenchmarkCheck(b *testing.B) {
-	for _, rule := range []string{"all-nodes-at-once", "job-without-deadline", "liveness-equals-readiness", "schedule-every-minute", "schedule-daylight-saving"} {
+	for _, rule := range []string{
+		"all-nodes-at-once", "job-without-deadline", "liveness-equals-readiness", "schedule-every-minute", "schedule-daylight-saving",
+	} {
 		b.Run(rule, func(b *testing.B) {
 			archive, err := txtar.ParseFile("testdata/" + rule + ".txtar")
 			if err != nil {
@@ -59,7 +61,8 @@ func BenchmarkTree(b *testing.B) {
 			add("Deployment", app, fmt.Sprintf(`{"apiVersion":"apps/v1","kind":"Deployment","spec":{"selector":{"matchLabels":{"app":%q}},`+
 				`"template":{"metadata":{"labels":{"app":%[1]q,"team":"a"}}}}}`, app))
 		default:
-			add("Job", app, fmt.Sprintf(`{"apiVersion":"batch/v1","kind":"Job","spec":{"template":{"metadata":{"labels":{"app":%q,"team":"a"}}}}}`, app))
+			add("Job", app, fmt.Sprintf(`{"apiVersion":"batch/v1","kind":"Job","spec":`+
+				`{"template":{"metadata":{"labels":{"app":%q,"team":"a"}}}}}`, app))
 		}
 	}
 	slices.SortFunc(members, func(a, b lint.Member) int {

@@ -1,7 +1,7 @@
 package lint
 
-// maxCompared bounds how many selectors each workload's labels are compared with, after the index has left out those that cannot match. No
-// real namespace comes near; a tree made to be slow does.
+// maxCompared bounds how many selectors each workload's labels are compared with, after the index has left out those that
+// cannot match. No real namespace comes near; a tree made to be slow does.
 const maxCompared = 250
 
 // choose finds out which workloads each selector selects, one namespace at a time.
@@ -17,8 +17,8 @@ func (f *forest) choose() {
 	}
 }
 
-// chooseWithin matches the members from one index up to another with each other. A selector is found by that of its labels which the fewest
-// others ask for, and by none when it has only expressions.
+// chooseWithin matches the members from one index up to another with each other. A selector is found by that of its labels
+// which the fewest others ask for, and by none when it has only expressions.
 func (f *forest) chooseWithin(from, to int) {
 	var selectors []int
 	choosy := false // a selector can be found by more than one label

@@ -17,12 +17,14 @@ const scheduleField = "spec.schedule"
 // scheduleNeverFires asks the parser for the next run, as the controller does: nothing within five years means never.
 func scheduleNeverFires(s *subject) {
 	if s.schedule != nil && s.schedule.Next(s.Now).IsZero() {
-		s.report(scheduleField, "%q never fires: nothing within five years matches it, and no Job is ever created; correct the day or the month",
+		s.report(scheduleField, "%q never fires: nothing within five years matches it, and no Job is ever created; correct "+
+			"the day or the month",
 			s.cron.Spec.Schedule)
 	}
 }
 
-// scheduleEveryMinute finds "* 3 * * *": each minute of one hour. Each minute of neighbouring hours ("* 9-17 * * *") is a window, and meant.
+// scheduleEveryMinute finds "* 3 * * *": each minute of one hour. Each minute of neighbouring hours ("* 9-17 * * *") is a
+// window, and meant.
 func scheduleEveryMinute(s *subject) {
 	f, ok := s.fields()
 	if !ok || !f.Minute.Star {
@@ -56,7 +58,8 @@ func scheduleDayOrWeekday(s *subject) {
 	if !ok || f.DayOfMonth.Star || f.DayOfWeek.Star {
 		return
 	}
-	s.report(scheduleField, "%q fires when the day of the month (%s) or the day of the week (%s) matches, not when both do: make one of them *, "+
+	s.report(scheduleField, "%q fires when the day of the month (%s) or the day of the week (%s) matches, not when both "+
+		"do: make one of them *, "+
 		"and test the other in the program", s.cron.Spec.Schedule, f.DayOfMonth.Text, f.DayOfWeek.Text)
 }
 
@@ -83,7 +86,8 @@ func scheduleUnevenStep(s *subject) {
 		}
 		values := field.Values()
 		if len(values) == 1 {
-			s.report(scheduleField, "%s fires once in each %s, not every %d %s: the step starts again at 0; write 0, or a step that divides %d",
+			s.report(scheduleField, "%s fires once in each %s, not every %d %s: the step starts again at 0; write 0, or a step "+
+				"that divides %d",
 				field.Text, field.whole, step, field.unit, field.size)
 			continue
 		}
@@ -99,7 +103,8 @@ func scheduleBelowMinute(s *subject) {
 		return
 	}
 	if delay, ok := s.schedule.Delay(); ok && delay < time.Minute {
-		s.report(scheduleField, "%q means every %s, and a Job is named after the minute it was due in, so at most one a minute can be created: "+
+		s.report(scheduleField, "%q means every %s, and a Job is named after the minute it was due in, so at most one a "+
+			"minute can be created: "+
 			"write @every 1m or more", s.cron.Spec.Schedule, delay)
 	}
 }
@@ -145,18 +150,21 @@ func startingDeadlineTooShort(s *subject) {
 	switch seconds := s.cron.Spec.StartingDeadlineSeconds; {
 	case seconds == nil || *seconds >= 10:
 	case *seconds == 0:
-		s.report(field, "0 means that no run is ever started: every run is already late when the controller looks; write 10 or more, or leave it out")
+		s.report(field, "0 means that no run is ever started: every run is already late when the controller looks; write 10 "+
+			"or more, or leave it out")
 	default:
-		s.report(field, "a run that the controller comes to %d s late is dropped, and a restart or a change of leader takes longer: write 10 or more",
+		s.report(field, "a run that the controller comes to %d s late is dropped, and a restart or a change of leader takes "+
+			"longer: write 10 or more",
 			*seconds)
 	}
 }
 
-// forbidWithoutStartingDeadline: under Forbid a run that is due while another works is not dropped but late, and startingDeadlineSeconds alone
-// says how late it may be.
+// forbidWithoutStartingDeadline: under Forbid a run that is due while another works is not dropped but late, and
+// startingDeadlineSeconds alone says how late it may be.
 func forbidWithoutStartingDeadline(s *subject) {
 	if s.cron.Spec.ConcurrencyPolicy == batchv1.ForbidConcurrent && s.cron.Spec.StartingDeadlineSeconds == nil {
-		s.report("spec.concurrencyPolicy", "under Forbid a run that is due while another works is put off without limit: it starts the moment the other "+
+		s.report("spec.concurrencyPolicy", "under Forbid a run that is due while another works is put off without limit: it "+
+			"starts the moment the other "+
 			"ends, at whatever time that is; set startingDeadlineSeconds to how late a run may start")
 	}
 }
@@ -165,7 +173,8 @@ func forbidWithoutStartingDeadline(s *subject) {
 func suspendedWithoutStartingDeadline(s *subject) {
 	spec := s.cron.Spec
 	if spec.Suspend != nil && *spec.Suspend && spec.StartingDeadlineSeconds == nil {
-		s.report("spec.suspend", "without startingDeadlineSeconds a Job starts the moment suspend is lifted, for the run that was missed last: "+
+		s.report("spec.suspend", "without startingDeadlineSeconds a Job starts the moment suspend is lifted, for the run "+
+			"that was missed last: "+
 			"set startingDeadlineSeconds to how late a run may start")
 	}
 }
@@ -179,13 +188,15 @@ func overlappingRuns(s *subject) {
 	const runs = 4 // enough to see the shortest interval of what people write
 	interval, ok := s.schedule.ShortestInterval(s.Now, runs)
 	if allowed := time.Duration(*limit) * time.Second; ok && allowed > interval {
-		s.report(s.jobPath+".activeDeadlineSeconds", "a run may work for %s and the next starts after %s, beside it: set concurrencyPolicy to Forbid "+
+		s.report(s.jobPath+".activeDeadlineSeconds", "a run may work for %s and the next starts after %s, beside it: set "+
+			"concurrencyPolicy to Forbid "+
 			"or Replace, or to Allow if runs may overlap", span(allowed), span(interval))
 	}
 }
 
 func failedHistoryZero(s *subject) {
 	if limit := s.cron.Spec.FailedJobsHistoryLimit; limit != nil && *limit == 0 {
-		s.report("spec.failedJobsHistoryLimit", "a failed Job is deleted at once, with its pods, their exit codes and their logs: keep at least 1")
+		s.report("spec.failedJobsHistoryLimit", "a failed Job is deleted at once, with its pods, their exit codes and their "+
+			"logs: keep at least 1")
 	}
 }

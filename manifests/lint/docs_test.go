@@ -21,7 +21,8 @@ const pages = "../../docs/lint"
 
 var block = regexp.MustCompile("(?s)(Before|After):\n\n```yaml\n(.*?)```\n")
 
-// TestPages holds every page to its rule: it has the three headings, what it shows as wrong draws the remark, and what it shows as right does not.
+// TestPages holds every page to its rule: it has the three headings, what it shows as wrong draws the remark, and what it shows
+// as right does not.
 func TestPages(t *testing.T) {
 	for _, rule := range lint.Rules() {
 		t.Run(rule.ID, func(t *testing.T) {
@@ -107,7 +108,8 @@ func usual(t *testing.T, kind string) map[string]any {
 		head       = "apiVersion: %\nmetadata: {name: web}\n"
 		containers = "containers: [{name: web, image: registry.example.com/web:1.2.3}]"
 		run        = "template: {spec: {restartPolicy: Never, " + containers + "}}"
-		server     = "spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {" + containers + "}}}"
+		server     = "spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {" +
+			containers + "}}}"
 	)
 	text, ok := map[string]string{
 		"CronJob":                 "batch/v1 spec: {schedule: 17 4 * * *, jobTemplate: {spec: {" + run + "}}}",

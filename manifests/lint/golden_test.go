@@ -21,8 +21,9 @@ import (
 // now is the clock of all tests here.
 var now = time.Date(2026, time.September, 1, 12, 0, 0, 0, time.UTC)
 
-// TestGolden loads the archive of each rule as a tree and compares what the rules say with the archive's last file, "want". An object whose name
-// says "fires" must draw a remark of that rule, all others none of any: that keeps rules out of each other's way.
+// TestGolden loads the archive of each rule as a tree and compares what the rules say with the archive's last file, "want". An
+// object whose name says "fires" must draw a remark of that rule, all others none of any: that keeps rules out of each other's
+// way.
 func TestGolden(t *testing.T) {
 	for _, rule := range lint.Rules() {
 		t.Run(rule.ID, func(t *testing.T) {

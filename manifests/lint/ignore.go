@@ -27,8 +27,8 @@ func ignores(meta *metav1.ObjectMeta) []string {
 
 // unknownIgnores speaks for the rule unknown-ignore, which needs the list of rules and so cannot stand in it with its check.
 //
-// An ignore that silences nothing is no finding: some rules look at the tree or at the coming year, and one base serves several overlays, so the
-// same annotation is of use here and of none there.
+// An ignore that silences nothing is no finding: some rules look at the tree or at the coming year, and one base serves several
+// overlays, so the same annotation is of use here and of none there.
 func (s *subject) unknownIgnores() {
 	s.rule = unknownIgnore
 	for _, id := range s.ignores {

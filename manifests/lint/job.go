@@ -33,12 +33,14 @@ func jobWithoutDeadline(s *subject) {
 			consequence = "is joined by the next one, and the next, for ever"
 		}
 	}
-	s.report(s.jobPath+".activeDeadlineSeconds", "without activeDeadlineSeconds a run that hangs %s: set it to more than the longest run takes", consequence)
+	s.report(s.jobPath+".activeDeadlineSeconds", "without activeDeadlineSeconds a run that hangs %s: set it to more than "+
+		"the longest run takes", consequence)
 }
 
 func deadlinePerPod(s *subject) {
 	if limit := s.template.Spec.ActiveDeadlineSeconds; limit != nil && s.job.ActiveDeadlineSeconds == nil {
-		s.report(s.podPath+".activeDeadlineSeconds", "a deadline in the pod template is for each attempt: a pod past it counts as failed and is "+
+		s.report(s.podPath+".activeDeadlineSeconds", "a deadline in the pod template is for each attempt: a pod past it "+
+			"counts as failed and is "+
 			"replaced; move it to %s.activeDeadlineSeconds to end the Job", s.jobPath)
 	}
 }
@@ -72,7 +74,8 @@ func backoffExceedsDeadline(s *subject) {
 	backoff := firstBackoff
 	for i := range *retries {
 		if waits += backoff; waits >= allowed {
-			s.report(s.jobPath+".backoffLimit", "the controller waits %s before retry %d of %d, so the deadline of %s always ends the Job before it: "+
+			s.report(s.jobPath+".backoffLimit", "the controller waits %s before retry %d of %d, so the deadline of %s always "+
+				"ends the Job before it: "+
 				"lower backoffLimit to %d, or raise activeDeadlineSeconds", span(waits), i+1, *retries, span(allowed), i)
 			return
 		}
@@ -82,14 +85,16 @@ func backoffExceedsDeadline(s *subject) {
 
 func onFailureBackoffZero(s *subject) {
 	if s.template.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && s.job.BackoffLimit != nil && *s.job.BackoffLimit == 0 {
-		s.report(s.jobPath+".backoffLimit", "under restartPolicy OnFailure the kubelet restarts the container that failed, so the work begins a second "+
+		s.report(s.jobPath+".backoffLimit", "under restartPolicy OnFailure the kubelet restarts the container that failed, "+
+			"so the work begins a second "+
 			"time, until the controller counts the restart and deletes the pod with its logs: set restartPolicy to Never")
 	}
 }
 
 func ttlZero(s *subject) {
 	if ttl := s.job.TTLSecondsAfterFinished; ttl != nil && *ttl == 0 {
-		s.report(s.jobPath+".ttlSecondsAfterFinished", "the Job is deleted the moment it ends, with its pods, their exit codes and their logs: "+
+		s.report(s.jobPath+".ttlSecondsAfterFinished", "the Job is deleted the moment it ends, with its pods, their exit "+
+			"codes and their logs: "+
 			"keep it long enough to be looked at, such as 86400 for a day")
 	}
 }
@@ -106,7 +111,8 @@ func podFailureRuleUnreachable(s *subject) {
 			return covers(before, rule, containers)
 		})
 		if earlier >= 0 {
-			s.report(fmt.Sprintf("%s.podFailurePolicy.rules[%d]", s.jobPath, i), "never reached: rules[%d] matches all that this one does, and the first "+
+			s.report(fmt.Sprintf("%s.podFailurePolicy.rules[%d]", s.jobPath, i), "never reached: rules[%d] matches all that "+
+				"this one does, and the first "+
 				"that matches decides; put this one before it", earlier)
 		}
 	}
@@ -116,13 +122,16 @@ func podFailureRuleUnreachable(s *subject) {
 func covers(a, b batchv1.PodFailurePolicyRule, containers int) bool {
 	if a.OnExitCodes != nil && b.OnExitCodes != nil {
 		x, y := a.OnExitCodes, b.OnExitCodes
-		if x.ContainerName != nil && (y.ContainerName == nil && containers > 1 || y.ContainerName != nil && *y.ContainerName != *x.ContainerName) {
+		switch {
+		case x.ContainerName == nil:
+		case y.ContainerName == nil && containers > 1, y.ContainerName != nil && *y.ContainerName != *x.ContainerName:
 			return false
 		}
 		within := func(value int32) bool { return slices.Contains(x.Values, value) }
+		without := func(value int32) bool { return !within(value) }
 		switch {
 		case x.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn:
-			return y.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn && !slices.ContainsFunc(y.Values, func(v int32) bool { return !within(v) })
+			return y.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn && !slices.ContainsFunc(y.Values, without)
 		case y.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn:
 			return !slices.ContainsFunc(y.Values, within)
 		default: // both NotIn; exit code 0 is never looked at

@@ -1,12 +1,13 @@
-// Package lint finds what the API server accepts and its author will regret: a schedule that never fires, a Job that retries what
-// must not be done twice, a budget that stops every node drain. Each remark is a warning with the ID of a Rule, which has a page in
-// docs/lint with the reason and the way out.
+// Package lint finds what the API server accepts and its author will regret: a schedule that never fires, a Job that retries
+// what must not be done twice, a budget that stops every node drain. Each remark is a warning with the ID of a Rule, which has
+// a page in docs/lint with the reason and the way out.
 //
-// A rule says only what follows from the manifests and from how the controllers of Kubernetes 1.37 act; its page names the numbers. What is a
-// matter of taste, or usually meant, is no rule.
+// A rule says only what follows from the manifests and from how the controllers of Kubernetes 1.37 act; its page names the
+// numbers. What is a matter of taste, or usually meant, is no rule.
 //
-// Check looks at one object, Tree at what only shows beside others; both take objects as they were written, without defaults. An object's own
-// kilter.dev/lint-ignore annotation silences rules. The package is pure: it reads no clock and no file, and asks no cluster.
+// Check looks at one object, Tree at what only shows beside others; both take objects as they were written, without defaults.
+// An object's own kilter.dev/lint-ignore annotation silences rules. The package is pure: it reads no clock and no file, and
+// asks no cluster.
 package lint
 
 import (
@@ -101,20 +102,22 @@ type subject struct {
 	meta    *metav1.ObjectMeta
 	ignores []string
 
-	cron       *batchv1.CronJob
-	schedule   *schedule.Schedule // of cron
-	job        *batchv1.JobSpec
-	jobPath    string
-	daemonSet  *appsv1.DaemonSetSpec
-	deployment *appsv1.DeploymentSpec
-	stateful   *appsv1.StatefulSetSpec
-	budget     *policyv1.PodDisruptionBudgetSpec
-	template   *corev1.PodTemplateSpec
-	podPath    string // of the pods' spec
+	cron      *batchv1.CronJob
+	schedule  *schedule.Schedule // of cron
+	job       *batchv1.JobSpec
+	jobPath   string
+	daemonSet *appsv1.DaemonSetSpec
+	stateful  *appsv1.StatefulSetSpec
+	budget    *policyv1.PodDisruptionBudgetSpec
+	template  *corev1.PodTemplateSpec
+	podPath   string // of the pods' spec
 
 	rule     string // that is looking
 	findings []Finding
 }
+
+// templateSpec is where most kinds keep the spec of their pods.
+const templateSpec = "spec.template.spec"
 
 // newSubject takes an object apart, or returns nil when no rule knows its kind.
 func newSubject(object runtime.Object, o Options) *subject {
@@ -131,17 +134,20 @@ func newSubject(object runtime.Object, o Options) *subject {
 		s.schedule, _ = schedule.Parse(x.Spec.Schedule, timeZone) // what does not parse is the verdict's to say
 	case *batchv1.Job:
 		s.kind, s.meta, s.job, s.jobPath = "Job", &x.ObjectMeta, &x.Spec, "spec"
-		s.template, s.podPath = &x.Spec.Template, "spec.template.spec"
+		s.template, s.podPath = &x.Spec.Template, templateSpec
 	case *appsv1.DaemonSet:
-		s.kind, s.meta, s.daemonSet, s.template, s.podPath = "DaemonSet", &x.ObjectMeta, &x.Spec, &x.Spec.Template, "spec.template.spec"
+		s.kind, s.meta, s.daemonSet = "DaemonSet", &x.ObjectMeta, &x.Spec
+		s.template, s.podPath = &x.Spec.Template, templateSpec
 	case *appsv1.Deployment:
-		s.kind, s.meta, s.deployment, s.template, s.podPath = "Deployment", &x.ObjectMeta, &x.Spec, &x.Spec.Template, "spec.template.spec"
+		s.kind, s.meta, s.template, s.podPath = "Deployment", &x.ObjectMeta, &x.Spec.Template, templateSpec
 	case *appsv1.StatefulSet:
-		s.kind, s.meta, s.stateful, s.template, s.podPath = "StatefulSet", &x.ObjectMeta, &x.Spec, &x.Spec.Template, "spec.template.spec"
+		s.kind, s.meta, s.stateful = "StatefulSet", &x.ObjectMeta, &x.Spec
+		s.template, s.podPath = &x.Spec.Template, templateSpec
 	case *appsv1.ReplicaSet:
-		s.kind, s.meta, s.template, s.podPath = "ReplicaSet", &x.ObjectMeta, &x.Spec.Template, "spec.template.spec"
+		s.kind, s.meta, s.template, s.podPath = "ReplicaSet", &x.ObjectMeta, &x.Spec.Template, templateSpec
 	case *corev1.Pod:
-		s.kind, s.meta, s.template, s.podPath = "Pod", &x.ObjectMeta, &corev1.PodTemplateSpec{ObjectMeta: x.ObjectMeta, Spec: x.Spec}, "spec"
+		s.kind, s.meta, s.podPath = "Pod", &x.ObjectMeta, "spec"
+		s.template = &corev1.PodTemplateSpec{ObjectMeta: x.ObjectMeta, Spec: x.Spec}
 	case *policyv1.PodDisruptionBudget:
 		s.kind, s.meta, s.budget = "PodDisruptionBudget", &x.ObjectMeta, &x.Spec
 	case *corev1.Service:
@@ -166,7 +172,7 @@ func (s *subject) report(field, format string, args ...any) {
 
 func (s *subject) ignored(rule string) bool { return slices.Contains(s.ignores, rule) }
 
-// containers calls yield with each container that runs beside the others, sidecars included, and its field path.
+// containers calls yield with each container of the pods, those that only prepare them included, and its field path.
 func (s *subject) containers(yield func(path string, c *corev1.Container)) {
 	for i := range s.template.Spec.InitContainers {
 		yield(fmt.Sprintf("%s.initContainers[%d]", s.podPath, i), &s.template.Spec.InitContainers[i])

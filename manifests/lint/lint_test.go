@@ -41,7 +41,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestEmptyObjects gives each rule objects without anything in them: the lint sees objects as written, so every pointer may be nil.
+// TestEmptyObjects gives each rule objects without anything in them: the lint sees objects as written, so every pointer may be
+// nil.
 func TestEmptyObjects(t *testing.T) {
 	var members []Member
 	for _, gvk := range known {

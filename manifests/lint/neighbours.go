@@ -27,7 +27,8 @@ func ttlOnDependency(f *forest) {
 	}
 	slices.Sort(jobs)
 	for _, job := range jobs {
-		f.report(job, "spec.ttlSecondsAfterFinished", "%s waits for this Job, which deletes itself %d s after it ended: whoever asks the cluster later, an "+
+		f.report(job, "spec.ttlSecondsAfterFinished", "%s waits for this Job, which deletes itself %d s after it ended: "+
+			"whoever asks the cluster later, an "+
 			"operator, a restore, another tool, finds no trace that it is done and runs it again; remove the TTL",
 			f.members[waiting[job][0]].Name, *f.members[job].Facts.ttl)
 	}
@@ -42,13 +43,15 @@ func autoscaledReplicas(f *forest) {
 		target := *m.Facts.target
 		target.Namespace = m.Namespace
 		if i, ok := f.find(target); ok && f.members[i].Facts.replicas != nil {
-			f.report(i, "spec.replicas", "%s writes the same field, so whoever applies this number undoes the scaling, and it is right at the first "+
+			f.report(i, "spec.replicas", "%s writes the same field, so whoever applies this number undoes the scaling, and it "+
+				"is right at the first "+
 				"apply at most: remove replicas", m.Name)
 		}
 	}
 }
 
-// overlappingSelectors finds workloads whose selector also selects another's pods; of two that select each other's, the second is named.
+// overlappingSelectors finds workloads whose selector also selects another's pods; of two that select each other's, the second
+// is named.
 func overlappingSelectors(f *forest) {
 	for i, m := range f.members {
 		if m.Facts == nil || m.Facts.pods == nil || m.Facts.selects == nil {
@@ -58,7 +61,8 @@ func overlappingSelectors(f *forest) {
 			return f.members[w].Facts.selects != nil && (w < i || !slices.Contains(f.chosen[w], i))
 		})
 		if other >= 0 {
-			f.report(i, "spec.selector", "also selects the pods of %s: an autoscaler or a budget of one counts the pods of both, and either may adopt a pod "+
+			f.report(i, "spec.selector", "also selects the pods of %s: an autoscaler or a budget of one counts the pods of "+
+				"both, and either may adopt a pod "+
 				"that lost its owner; add a label that only these pods have", f.members[f.chosen[i][other]].Name)
 		}
 	}
@@ -106,7 +110,8 @@ func rollingUpdateOneNode(f *forest) {
 		}
 		for _, claim := range m.Facts.claims {
 			if c, ok := f.find(Name{m.Namespace, "PersistentVolumeClaim", claim}); ok && f.members[c].Facts.oneNode {
-				f.report(i, strategyField, "an update starts a new pod before the old one ends, and PersistentVolumeClaim %s can be used on one node at a "+
+				f.report(i, strategyField, "an update starts a new pod before the old one ends, and PersistentVolumeClaim %s can "+
+					"be used on one node at a "+
 					"time: on another node the new pod waits for ever; set strategy.type to Recreate", claim)
 			}
 		}
@@ -119,12 +124,13 @@ func budgetBlocks(s *subject) {
 	case zero(s.budget.MaxUnavailable):
 		s.report("spec.maxUnavailable", "no pod may ever be evicted, so draining a node under one of them never ends: allow at least 1")
 	case is(s.budget.MinAvailable, "100%"):
-		s.report("spec.minAvailable", "no pod may ever be evicted, so draining a node under one of them never ends: write maxUnavailable: 1 instead")
+		s.report("spec.minAvailable", "no pod may ever be evicted, so draining a node under one of them never ends: write "+
+			"maxUnavailable: 1 instead")
 	}
 }
 
-// budgetBlocksAll reckons what a budget leaves of the replicas that the tree asks for, as the disruption controller does: shares are rounded
-// up. Where an autoscaler decides, or a pod has no scale, nothing is known.
+// budgetBlocksAll reckons what a budget leaves of the replicas that the tree asks for, as the disruption controller does:
+// shares are rounded up. Where an autoscaler decides, or a pod has no scale, nothing is known.
 func budgetBlocksAll(f *forest) {
 	scaled := map[Name]bool{}
 	for _, m := range f.members {
@@ -151,14 +157,15 @@ func budgetBlocksAll(f *forest) {
 		}
 		least, err := intstr.GetScaledValueFromIntOrPercent(m.Facts.minAvailable, int(total), true)
 		if err == nil && least >= int(total) {
-			f.report(i, "spec.minAvailable", "%s of %s must stay, so none may be evicted and draining a node under one of them never ends: "+
+			f.report(i, "spec.minAvailable", "%s of %s must stay, so none may be evicted and draining a node under one of them "+
+				"never ends: "+
 				"add replicas, or write maxUnavailable: 1", m.Facts.minAvailable, phrase.Count(total, "replica"))
 		}
 	}
 }
 
-// budgetWithoutScale finds budgets that cannot be reckoned: the disruption controller asks the owner of each pod for its scale, and lets
-// nothing be evicted when one has none.
+// budgetWithoutScale finds budgets that cannot be reckoned: the disruption controller asks the owner of each pod for its scale,
+// and lets nothing be evicted when one has none.
 func budgetWithoutScale(f *forest) {
 	for i, m := range f.members {
 		if m.Kind != "PodDisruptionBudget" || m.Facts == nil {
@@ -172,8 +179,9 @@ func budgetWithoutScale(f *forest) {
 			field = "spec.minAvailable"
 		}
 		if w := slices.IndexFunc(f.chosen[i], func(w int) bool { return !f.members[w].Facts.scalable }); w >= 0 {
-			f.report(i, field, "selects pods of %s, which has no scale to reckon %s from, so while there is one no pod may be evicted: "+
-				"exclude them by a label, or write minAvailable as a number", f.members[f.chosen[i][w]].Name, strings.TrimPrefix(field, "spec."))
+			f.report(i, field, "selects pods of %s, which has no scale to reckon %s from, so while there is one no pod may be "+
+				"evicted: exclude them by a label, or write minAvailable as a number",
+				f.members[f.chosen[i][w]].Name, strings.TrimPrefix(field, "spec."))
 		}
 	}
 }

@@ -16,7 +16,8 @@ import (
 func allNodesAtOnce(s *subject) {
 	rolling := s.daemonSet.UpdateStrategy.RollingUpdate
 	if rolling != nil && is(rolling.MaxUnavailable, "100%") {
-		s.report("spec.updateStrategy.rollingUpdate.maxUnavailable", "every change deletes the pods of all nodes at once, and a broken one leaves none "+
+		s.report("spec.updateStrategy.rollingUpdate.maxUnavailable", "every change deletes the pods of all nodes at once, "+
+			"and a broken one leaves none "+
 			"running anywhere: write a number or a smaller share, such as 10%%")
 	}
 }
@@ -36,35 +37,39 @@ func hostPortSurge(s *subject) {
 	if rolling == nil || rolling.MaxSurge == nil || zero(rolling.MaxSurge) {
 		return
 	}
-	s.containers(func(path string, c *corev1.Container) {
-		for i, port := range c.Ports {
+	for i, c := range s.template.Spec.Containers {
+		for j, port := range c.Ports {
 			if port.HostPort == 0 && !s.template.Spec.HostNetwork {
 				continue
 			}
-			s.report(fmt.Sprintf("%s.ports[%d]", path, i), "the new pod waits for port %d of the node, which the old one keeps until the new one is "+
-				"ready, so a rollout never ends: set maxUnavailable instead of maxSurge", cmp.Or(port.HostPort, port.ContainerPort))
+			s.report(fmt.Sprintf("%s.containers[%d].ports[%d]", s.podPath, i, j), "the new pod waits for port %d of the node, which the "+
+				"old one keeps until the new one is ready, so a rollout never ends: set maxUnavailable instead of maxSurge",
+				cmp.Or(port.HostPort, port.ContainerPort))
 		}
-	})
+	}
 }
 
 func partitionAboveReplicas(s *subject) {
 	strategy := s.stateful.UpdateStrategy
-	if strategy.RollingUpdate == nil || strategy.RollingUpdate.Partition == nil || strategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+	rolling := strategy.RollingUpdate
+	if rolling == nil || rolling.Partition == nil || strategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
 		return
 	}
 	replicas := int32(1)
 	if s.stateful.Replicas != nil {
 		replicas = *s.stateful.Replicas
 	}
-	if partition := *strategy.RollingUpdate.Partition; partition > 0 && partition >= replicas {
-		s.report("spec.updateStrategy.rollingUpdate.partition", "only pods from ordinal %d on are updated, and of %s none is: no change reaches any pod; "+
+	if partition := *rolling.Partition; partition > 0 && partition >= replicas {
+		s.report("spec.updateStrategy.rollingUpdate.partition", "only pods from ordinal %d on are updated, and of %s none "+
+			"is: no change reaches any pod; "+
 			"lower the partition", partition, phrase.Count(replicas, "replica"))
 	}
 }
 
 func gracePeriodZero(s *subject) {
 	if grace := s.template.Spec.TerminationGracePeriodSeconds; grace != nil && *grace == 0 {
-		s.report(s.podPath+".terminationGracePeriodSeconds", "a deleted pod is gone from the API before its containers have ended, which get 2 s to end, and its "+
+		s.report(s.podPath+".terminationGracePeriodSeconds", "a deleted pod is gone from the API before its containers have "+
+			"ended, which get 2 s to end, and its "+
 			"replacement may start beside them: write at least 1")
 	}
 }
@@ -84,14 +89,17 @@ func staleLatest(s *subject) {
 	})
 }
 
-// livenessEqualsReadiness finds a liveness probe that restarts a container as soon as, or before, readiness takes it out of service.
+// livenessEqualsReadiness finds a liveness probe that restarts a container as soon as, or before, readiness takes it out of
+// service.
 func livenessEqualsReadiness(s *subject) {
 	s.containers(func(path string, c *corev1.Container) {
 		live, ready := c.LivenessProbe, c.ReadinessProbe
-		if live == nil || ready == nil || !reflect.DeepEqual(live.ProbeHandler, ready.ProbeHandler) || patience(live) > patience(ready) {
+		if live == nil || ready == nil || !reflect.DeepEqual(live.ProbeHandler, ready.ProbeHandler) ||
+			patience(live) > patience(ready) {
 			return
 		}
-		s.report(path+".livenessProbe", "the check that takes the container out of service after %d s restarts it after %d s, so what is only slow is "+
+		s.report(path+".livenessProbe", "the check that takes the container out of service after %d s restarts it after %d "+
+			"s, so what is only slow is "+
 			"restarted everywhere: raise failureThreshold, or check only that the process lives", patience(ready), patience(live))
 	})
 }

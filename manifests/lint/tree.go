@@ -31,8 +31,8 @@ type Remark struct {
 	Finding
 }
 
-// Tree returns what the rules say about objects beside each other, in the order of Rules and members, without what each ignores. Members
-// come sorted by namespace, kind and name.
+// Tree returns what the rules say about objects beside each other, in the order of Rules and members, without what each
+// ignores. Members come sorted by namespace, kind and name.
 func Tree(members []Member) []Remark {
 	f := &forest{members: members}
 	f.choose()

@@ -152,8 +152,8 @@ func (s *Schedule) Fields() (Fields, bool) {
 	}, true
 }
 
-// ClockChange is a change of the zone's clocks that changes what the schedule does. Wall times are what the clocks on the wall show,
-// carried in UTC.
+// ClockChange is a change of the zone's clocks that changes what the schedule does. Wall times are what the clocks on the wall
+// show, carried in UTC.
 type ClockChange struct {
 	At       time.Time   // the first moment of the new offset, in the schedule's zone
 	From, To time.Time   // wall times: what the clocks showed when they changed, and what they showed then
@@ -161,15 +161,15 @@ type ClockChange struct {
 	Repeated []time.Time // wall times of runs that the schedule does not name: the same one again, or one on a wrong day
 }
 
-// How far from a change of the clocks its effect on a schedule is looked for. No change is larger than two hours; but the parser steps
-// through days in hours, so an hour that is not there can displace a run by a day.
+// How far from a change of the clocks its effect on a schedule is looked for. No change is larger than two hours; but the
+// parser steps through days in hours, so an hour that is not there can displace a run by a day.
 const (
 	before = 2 * time.Hour
 	after  = 25 * time.Hour
 )
 
-// ClockChanges returns the changes between from and until at which the runs are others than the schedule names. It computes the real
-// runs on both sides of each change, so it is for schedules with few runs a day.
+// ClockChanges returns the changes between from and until at which the runs are others than the schedule names. It computes the
+// real runs on both sides of each change, so it is for schedules with few runs a day.
 func (s *Schedule) ClockChanges(from, until time.Time) []ClockChange {
 	if s.fields == nil {
 		return nil
