@@ -83,8 +83,15 @@ func serviceSelectsJobPods(f *forest) {
 	}
 }
 
-// statefulSetService looks for the Service that gives the members of a StatefulSet their names.
+// statefulSetService looks for the Service that gives the members of a StatefulSet their names. Where a namespace has no Service at all
+// in the tree, they are kept elsewhere: a single file is a tree, too.
 func statefulSetService(f *forest) {
+	services := map[string]bool{} // by namespace
+	for _, m := range f.members {
+		if m.Kind == "Service" && m.Facts != nil {
+			services[m.Namespace] = true
+		}
+	}
 	for i, m := range f.members {
 		if m.Facts == nil || m.Facts.serviceName == "" {
 			continue
@@ -92,6 +99,7 @@ func statefulSetService(f *forest) {
 		name := m.Facts.serviceName
 		service, ok := f.find(Name{m.Namespace, "Service", name})
 		switch {
+		case !ok && !services[m.Namespace]:
 		case !ok:
 			f.report(i, "spec.serviceName", "no Service %s is in this tree, and without it the pods have no names such as %s-0.%s: "+
 				"add one with clusterIP: None, or correct the name", name, m.Name.Name, name)
