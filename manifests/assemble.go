@@ -59,6 +59,7 @@ func (a *assembly) finish() *Set {
 	slices.SortStableFunc(objects, func(x, y *Object) int { return x.ID.Compare(y.ID) })
 	objects = a.unique(objects)
 	a.dependencies(objects, local)
+	a.lint(objects)
 	a.set.Problems = sortProblems(a.problems)
 	a.set.Objects = a.valid(objects)
 	return a.set

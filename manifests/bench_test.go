@@ -11,7 +11,7 @@ import (
 // Deployment, Job and DaemonSet, at about 700 bytes a file.
 func workloads(n int) hashedTree {
 	const pod = `
-%[1]s      labels: {app: demo, tier: back}
+%[1]s      labels: {app: demo-%[3]d, tier: back}
 %[1]s    spec:
 %[1]s      restartPolicy: %[2]s
 %[1]s      serviceAccountName: demo
@@ -28,23 +28,23 @@ func workloads(n int) hashedTree {
 %[1]s          requests: {cpu: 100m, memory: 64Mi}
 %[1]s          limits: {memory: 128Mi}
 `
-	template := func(indent, restart string) string { return fmt.Sprintf(pod, indent, restart) }
 	head := "apiVersion: %s\nkind: %s\nmetadata:\n  name: demo-%d\n  labels: {app.kubernetes.io/name: demo}\n"
 	files := make(map[string]string, n)
 	for i := range n {
+		template := func(indent, restart string) string { return fmt.Sprintf(pod, indent, restart, i) }
 		var text string
 		switch k := i % 10; {
 		case k < 4:
 			text = fmt.Sprintf(head, "batch/v1", "CronJob", i) + "spec:\n  schedule: '*/5 * * * *'\n  concurrencyPolicy: Forbid\n" +
-				"  jobTemplate:\n    spec:\n      template:\n        metadata:" + template("    ", "Never")
+				"  startingDeadlineSeconds: 60\n  jobTemplate:\n    spec:\n      backoffLimit: 2\n      activeDeadlineSeconds: 240\n      template:\n        metadata:" + template("    ", "Never")
 		case k < 7:
 			text = fmt.Sprintf(head, "v1", "ConfigMap", i) + "data:\n  config.ini: |\n" + strings.Repeat("    key = value\n", 20)
 		case k == 7:
-			text = fmt.Sprintf(head, "batch/v1", "Job", i) + "spec:\n  backoffLimit: 2\n  template:\n    metadata:" + template("", "Never")
+			text = fmt.Sprintf(head, "batch/v1", "Job", i) + "spec:\n  backoffLimit: 2\n  activeDeadlineSeconds: 600\n  template:\n    metadata:" + template("", "Never")
 		default:
 			kind := []string{"Deployment", "DaemonSet"}[k-8]
-			text = fmt.Sprintf(head, "apps/v1", kind, i) + "spec:\n  selector: {matchLabels: {app: demo}}\n  template:\n    metadata:" +
-				template("", "Always")
+			text = fmt.Sprintf(head, "apps/v1", kind, i) + fmt.Sprintf("spec:\n  selector: {matchLabels: {app: demo-%d}}\n", i) +
+				"  template:\n    metadata:" + template("", "Always")
 		}
 		files[fmt.Sprintf("dir-%d/file-%d.yaml", i%20, i)] = text
 	}

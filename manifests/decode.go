@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/manifests/document"
@@ -186,7 +187,9 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 		m.dependencies(node, text.Value, report)
 	}
 	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
-	d.judge(m, node, doc)
+	if typed := d.judge(m, node, doc); typed != nil && !m.local && !m.failed() {
+		d.lint(m, typed, node, doc)
+	}
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)
 	}
@@ -197,8 +200,8 @@ func (m *manifest) failed() bool {
 }
 
 // judge adds the verdict: the server's rules where they are linked, strict decoding for other built-in kinds, and metadata
-// alone for custom ones.
-func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) {
+// alone for custom ones. It returns the object as it was written; nil when it is custom, or does not fit its type.
+func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
 	gvk, text := m.object.GroupVersionKind(), m.object.JSON
 	var v verdict.Verdict
 	read, causes, known := verdict.Parse(gvk, text)
@@ -223,6 +226,7 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) {
 			Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
 		})
 	}
+	return read.Object
 }
 
 // splitWarning separates the field path that the server's warnings start with ("path.to.field: message").

@@ -2,7 +2,7 @@
 // line it comes from, or Problems that say in which file and line an author has to mend what.
 //
 // A Loader lists the tree (list.go), has package document parse each file that changed into node trees that know their lines and turn
-// each object into JSON, and asks for its verdict (decode.go); what can only be decided beside all other objects comes last
+// each object into JSON, asks for its verdict (decode.go) and for the lint's remarks (lint.go); what can only be decided beside all other objects comes last
 // (assemble.go, scope.go, depend.go). No position is kept: a field's line is found in the node tree while there is one, and Locate
 // parses the file again later.
 //

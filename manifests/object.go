@@ -75,6 +75,8 @@ type Object struct {
 	Uses []ID
 	// Defines is set for a CustomResourceDefinition: the group and kind that exists once it is established.
 	Defines *schema.GroupKind
+
+	neighbour *neighbour // for the lint; nil when no rule cares for it beside others
 }
 
 // GroupVersionKind returns the object's full type.

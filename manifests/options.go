@@ -2,16 +2,20 @@ package manifests
 
 import (
 	"cmp"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Options bound what a tree may cost. A zero field means its default.
+// Options bound what a tree may cost, and give the clock. A zero field means its default.
 type Options struct {
 	MaxFileBytes int64 // one file; default 1 MiB
 	MaxTreeBytes int64 // all manifests of a tree together; default 10 MiB
 	MaxDocuments int   // documents, and items of Lists, of a tree; default 10,000
 	MaxDepth     int   // nesting within one document; default 100
+
+	// Now is the clock by which lint rules look at the coming runs of schedules; default time.Now.
+	Now func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -20,7 +24,15 @@ func (o Options) withDefaults() Options {
 		MaxTreeBytes: cmp.Or(o.MaxTreeBytes, 10<<20),
 		MaxDocuments: cmp.Or(o.MaxDocuments, 10_000),
 		MaxDepth:     cmp.Or(o.MaxDepth, 100),
+		Now:          clock(o.Now),
 	}
+}
+
+func clock(now func() time.Time) func() time.Time {
+	if now == nil {
+		return time.Now
+	}
+	return now
 }
 
 // Target is what a tree is loaded for.

@@ -23,6 +23,7 @@ type Problem struct {
 	Object   ID       // which object; zero when the document could not be read that far
 	Field    string   // the API server's field path, such as "spec.template.spec.containers[0].image"; may be empty
 	Reason   string   // the API server's cause type, such as "FieldValueInvalid", or one of the Reason constants here
+	Rule     string   // the ID of the lint rule that speaks, such as "schedule-never-fires"; empty for all other problems
 	Severity Severity // Error or Warning
 	Message  string   // what is wrong and the way out, without any value that could be secret
 }
@@ -40,9 +41,11 @@ const (
 	ReasonEmpty       = "NoManifests"                // the path holds files, and none of them is a manifest
 	ReasonUnsupported = string(document.Unsupported) // valid elsewhere, refused here: aliases, kustomizations…
 	ReasonWarning     = "Warning"                    // accepted, and not what the author may think
+	ReasonLint        = "Lint"                       // accepted, and a mistake or a trap: Rule says which, and has a page in docs/lint
 )
 
-// String renders the Problem in the style of a compiler: "file:line:column: object: field: message".
+// String renders the Problem in the style of a compiler: "file:line:column: object: field: message", and the lint rule in
+// parentheses where one speaks.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.Origin.String())
@@ -56,5 +59,8 @@ func (p Problem) String() string {
 		fmt.Fprintf(&b, ": %s", p.Field)
 	}
 	fmt.Fprintf(&b, ": %s", p.Message)
+	if p.Rule != "" {
+		fmt.Fprintf(&b, " (%s)", p.Rule)
+	}
 	return strings.TrimPrefix(b.String(), ": ") // a problem of the whole repository has no place
 }

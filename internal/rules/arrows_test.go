@@ -62,6 +62,12 @@ var arrows = []arrow{
 		why:    "deciders do not log, count or look around: they take arguments and return values, and the caller says what happened",
 	},
 	{
+		from:   []string{"manifests/lint", "manifests/schedule"},
+		never:  []string{"manifests", "manifests/verdict", "os/...", "net/...", "log/...", "io/fs", "go.yaml.in/...", "k8s.io/klog/..."},
+		direct: true,
+		why:    "a remark depends on the typed object and the time it is given, nothing else: so it can be remembered with the file, and asked for by others",
+	},
+	{
 		from:  []string{"api/..."},
 		never: append([]string{"source/...", "manifests/...", "reconcile/...", "cmd/..."}, clients...),
 		why:   "the API's types are for other programs too, which must not have to link the loop",

@@ -1,0 +1,77 @@
+package manifests
+
+import (
+	"cmp"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"kilter.dev/kilter/manifests/lint"
+)
+
+// neighbour is what an object tells the lint rules that look at a whole tree, with the places at which they may find something:
+// the node tree is gone by then.
+type neighbour struct {
+	facts  *lint.Facts
+	places []Origin // of facts.Fields()
+}
+
+// lint adds the remarks on an accepted object, given as it was written, and keeps what is needed to see it beside others.
+func (d *decoder) lint(m *manifest, typed runtime.Object, node *yaml.Node, doc int) {
+	for _, finding := range lint.Check(typed, lint.Options{Now: d.options.Now()}) {
+		m.problems = append(m.problems, remark(m.object.ID, d.origin(doc, place(node, finding.Field)), finding))
+	}
+	if facts := lint.Gather(typed); facts != nil {
+		m.object.neighbour = &neighbour{facts: facts}
+		for _, field := range facts.Fields() {
+			m.object.neighbour.places = append(m.object.neighbour.places, d.origin(doc, place(node, field)))
+		}
+	}
+}
+
+// lint adds the remarks on objects beside each other. Objects come sorted, each once.
+func (a *assembly) lint(objects []*Object) {
+	var members []lint.Member
+	var linted []*Object // the members' objects
+	selected := slices.ContainsFunc(objects, func(o *Object) bool { return o.neighbour != nil && o.neighbour.facts.Selects() })
+	for _, o := range objects {
+		idle := o.neighbour == nil || !selected && o.neighbour.facts.Passive() // most of a tree of Jobs, and this is done at each load
+		if idle && len(o.DependsOn) == 0 {
+			continue
+		}
+		member := lint.Member{Name: lint.Name{Namespace: o.ID.Namespace, Kind: o.ID.Kind, Name: o.ID.Name}}
+		if o.neighbour != nil {
+			member.Facts = o.neighbour.facts
+		}
+		for _, id := range o.DependsOn {
+			if id.Group == batchv1.GroupName && id.Kind == "Job" {
+				member.WaitsFor = append(member.WaitsFor, lint.Name{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name})
+			}
+		}
+		members, linted = append(members, member), append(linted, o)
+	}
+	for _, r := range lint.Tree(members) {
+		o := linted[r.Member]
+		a.problems = append(a.problems, remark(o.ID, o.neighbour.place(r.Field, o.Origin), r.Finding))
+	}
+}
+
+// place returns where a field stands, or the object itself.
+func (n *neighbour) place(field string, object Origin) Origin {
+	for i, known := range n.facts.Fields() {
+		if known == field {
+			return cmp.Or(n.places[i], object)
+		}
+	}
+	return object
+}
+
+// remark makes a Problem of a finding.
+func remark(id ID, at Origin, finding lint.Finding) Problem {
+	return Problem{
+		Origin: at, Object: id, Field: finding.Field, Reason: ReasonLint, Rule: finding.Rule, Severity: Warning,
+		Message: finding.Message,
+	}
+}
