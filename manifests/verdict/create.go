@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/capabilities"
 )
 
 // Verdict is what the server would answer. The zero Verdict means that it would create the object without a remark.
@@ -53,7 +54,9 @@ func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
 	}
-	return create(request(gvk, kind, namespace), kind.strategy, obj, namespace), true
+	return survive(func() Verdict {
+		return create(request(gvk, kind, namespace), kind.strategy, obj, namespace)
+	}), true
 }
 
 // create follows BeforeCreate in k8s.io/apiserver/pkg/registry/rest/create.go, whose error would hold the causes as text only,
@@ -63,6 +66,8 @@ func create(ctx context.Context, strategy rest.RESTCreateStrategy, obj runtime.O
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
 	}
+	capabilities.Setup(true, 0) // every distribution runs the server with --allow-privileged; the first call counts, for the process
+	warnings := dedupOwners(object)
 	rest.FillObjectMetaSystemFields(object)
 	if object.GetName() == "" && object.GetGenerateName() != "" {
 		object.SetName(strategy.GenerateName(object.GetGenerateName()))
@@ -75,7 +80,7 @@ func create(ctx context.Context, strategy rest.RESTCreateStrategy, obj runtime.O
 	if errs := rest.ValidateCreate(ctx, obj, strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: strategy.WarningsOnCreate(ctx, obj)}
+	return Verdict{Warnings: append(warnings, strategy.WarningsOnCreate(ctx, obj)...)}
 }
 
 // request returns the context of the POST that would create the object: declarative validation reads the API version from it.
