@@ -1,107 +1,193 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
+	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"kilter.dev/kilter/internal/mutate"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
-// mutations are values to put into the workloads of examples/, by kind.
-var mutations = map[string]map[string]any{
-	"CronJob": {
-		"spec.concurrencyPolicy": "Maybe", "spec.failedJobsHistoryLimit": int64(-1), "spec.schedule": "0 0 * * 7",
-		"spec.startingDeadlineSeconds": int64(-1), "spec.successfulJobsHistoryLimit": "3", "spec.timeZone": "Mars/Olympus_Mons",
-		"spec.jobTemplate.spec.template.spec.restartPolicy": "Always", "metadata.name": strings.Repeat("a", 53),
-	},
-	"DaemonSet": {
-		"spec.updateStrategy.type": "Never", "spec.updateStrategy.rollingUpdate": map[string]any{"maxSurge": int64(1)},
-		"spec.minReadySeconds": int64(-1), "spec.template.spec.restartPolicy": "OnFailure",
-	},
-	"Deployment": {
-		"spec.replicas": int64(-1), "spec.strategy": map[string]any{"type": "Recreate", "rollingUpdate": map[string]any{}},
-		"spec.selector.matchLabels.other": "label", "spec.progressDeadlineSeconds": int64(0), "metadata.name": "Upper",
-	},
-	"Job": {
-		"spec.activeDeadlineSeconds": int64(-1), "spec.backoffLimit": int64(-1), "spec.completionMode": "Sometimes", "spec.completions": int64(-1),
-		"spec.parallelism": int64(-1), "spec.template.spec.restartPolicy": "Always", "spec.ttlSecondsAfterFinished": int64(-1), "spec.unknown": true,
-	},
-	"StatefulSet": {
-		"spec.podManagementPolicy": "Anyhow", "spec.updateStrategy.rollingUpdate": map[string]any{"partition": int64(-1)},
-		"spec.serviceName": "UPPER", "spec.template.spec.restartPolicy": "Never",
-	},
-}
+var seedFlag = flag.Uint64("seed", 0, "make the same manifests as the run that printed this seed; 0 draws one")
 
-// TestVerdictIsTheServers asks the real API server, by a strict dry run, what it says of every manifest in the verdict's own test data and
-// in examples/, as they are and mutated, and wants the linked verdict to say the same: accepted or refused, and the same fields for
-// the same reasons.
-func TestVerdictIsTheServers(t *testing.T) {
-	t.Parallel()
-	ctx, c := newCluster(t)
-	ns := c.namespace(t, "verdict")
-	asked, refused := 0, 0
-	for name, document := range workloads(t) {
-		var object unstructured.Unstructured
-		must(t, json.Unmarshal(document, &object.Object))
-		object.SetNamespace(ns)
-		text, err := object.MarshalJSON()
-		must(t, err)
-		gvk := object.GroupVersionKind()
-		ours, linked := verdict.Create(gvk, ns, text)
-		if !linked {
-			continue
-		}
-		asked++
-		theirs := c.ask(ctx, t, &object)
-		if len(theirs) > 0 {
-			refused++
-		}
-		if diff := cmp.Diff(theirs, answer(ours)); diff != "" {
-			t.Errorf("%s: the server and the verdict differ (-server +verdict):\n%s", name, diff)
-		}
-	}
-	t.Logf("asked about %d workload manifests, %d of them refused", asked, refused)
-	if refused < 100 || asked-refused < 20 {
-		t.Errorf("%d refused and %d accepted manifests prove too little", refused, asked-refused)
-	}
-}
-
-// workloads returns every document of the test data, as JSON, by file and number.
-func workloads(t *testing.T) map[string][]byte {
+// random returns the source of a test's choices, and prints the seed that repeats them.
+func random(t *testing.T) *rand.Rand {
 	t.Helper()
-	all := map[string][]byte{}
-	add := func(name string, data []byte) {
-		for i, document := range strings.Split(string(data), "\n---\n") {
-			text, err := yaml.YAMLToJSON([]byte(document))
-			must(t, err)
-			all[fmt.Sprintf("%s document %d", name, i)] = text
+	seed := cmp.Or(*seedFlag, uint64(time.Now().UnixNano())%1_000_000_007)
+	t.Logf("to repeat: go test ./e2e -run '^%s$' -seed %d", t.Name(), seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// mission lists the fields that must have been changed, with both outcomes.
+var mission = strings.Fields(`
+	activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode completions concurrencyPolicy failedJobsHistoryLimit managedBy
+	maxFailedIndexes maxSurge maxUnavailable minReadySeconds parallelism partition persistentVolumeClaimRetentionPolicy podFailurePolicy
+	podManagementPolicy podReplacementPolicy progressDeadlineSeconds replicas restartPolicy revisionHistoryLimit rollingUpdate schedule selector
+	serviceName startingDeadlineSeconds strategy successPolicy successfulJobsHistoryLimit suspend template timeZone ttlSecondsAfterFinished
+	updateStrategy volumeClaimTemplates
+	affinity containers dnsPolicy env envFrom hostNetwork image initContainers livenessProbe name ports priorityClassName resources
+	securityContext tolerations topologySpreadConstraints volumeMounts volumes
+	annotations finalizers labels ownerReferences`)
+
+// pairs is how many manifests with two changes are made for each kind.
+const pairs = 400
+
+// TestVerdictOnCreate asks the real API server, by a strict dry run, what it says of some thousands of workload manifests, and wants the
+// linked verdict to say the same: accepted or refused, the same fields for the same reasons, the same warnings.
+func TestVerdictOnCreate(t *testing.T) {
+	t.Parallel()
+	_, c := newCluster(t)
+	r := random(t)
+	namespace, server := c.namespace(t, "verdict"), c.judge(t)
+	questions := published(t)
+	for _, kind := range slices.Sorted(maps.Keys(workloadFields)) {
+		questions = append(questions, workloadQuestions(t, r, kind)...)
+	}
+	answers := compare(t, questions,
+		func(ctx context.Context, q question) (answer, error) { return server.create(ctx, namespace, q) },
+		func(q question) verdict.Verdict { return verdictOnCreate(t, namespace, q) })
+
+	tally := count(questions, answers)
+	t.Log(tally)
+	tally.want(t, 2_000, mission)
+}
+
+func verdictOnCreate(t *testing.T, namespace string, q question) verdict.Verdict {
+	v, linked := verdict.Create(q.gvk, namespace, q.text)
+	if !linked {
+		t.Errorf("%s: no rules are linked", q)
+	}
+	return v
+}
+
+// workloadFields are all fields of the five kinds.
+var workloadFields = map[string]fields{
+	"CronJob":     join(metadataFields, cronJobFields, jobFields.below("spec.jobTemplate.spec."), podFields.below("spec.jobTemplate.spec.template.")),
+	"DaemonSet":   join(metadataFields, rolloutFields, daemonSetFields, podFields.below("spec.template.")),
+	"Deployment":  join(metadataFields, rolloutFields, deploymentFields, podFields.below("spec.template.")),
+	"Job":         join(metadataFields, jobFields.below("spec."), podFields.below("spec.template.")),
+	"StatefulSet": join(metadataFields, rolloutFields, statefulSetFields, podFields.below("spec.template.")),
+}
+
+func (f fields) below(prefix string) fields {
+	all := fields{}
+	for path, values := range f {
+		all[prefix+path] = values
+	}
+	return all
+}
+
+func join(all ...fields) fields {
+	sum := fields{}
+	for _, f := range all {
+		for path, values := range f {
+			if sum[path] != nil {
+				panic(path + " stands in two tables")
+			}
+			sum[path] = values
 		}
 	}
-	mutate := func(name string) {
-		var object unstructured.Unstructured
-		must(t, json.Unmarshal(all[name], &object.Object))
-		for path, value := range mutations[object.GetKind()] {
-			mutant := object.DeepCopy()
-			must(t, unstructured.SetNestedField(mutant.Object, value, strings.Split(path, ".")...))
-			text, err := mutant.MarshalJSON()
-			must(t, err)
-			all[fmt.Sprintf("%s with %s: %v", name, path, value)] = text
+	return sum
+}
+
+// changes returns every change of the table, in the order of the paths.
+func (f fields) changes(r *rand.Rand) []mutate.Change {
+	var all []mutate.Change
+	for _, path := range slices.Sorted(maps.Keys(f)) {
+		for _, value := range f[path] {
+			if draw, ok := value.(drawn); ok {
+				value = draw(r)
+			}
+			all = append(all, mutate.Change{Path: path, Value: value})
+		}
+	}
+	return all
+}
+
+// workloadQuestions returns the valid manifests of a kind, one question for each value of its table, on a manifest drawn from those where it
+// can be put, and pairs.
+func workloadQuestions(t *testing.T, r *rand.Rand, kind string) []question {
+	t.Helper()
+	valid := slices.DeleteFunc(workloads(t), func(m manifest) bool { return m.gvk.Kind != kind })
+	var questions []question
+	for _, m := range valid {
+		q, _ := m.with(t)
+		questions = append(questions, q)
+	}
+	all := workloadFields[kind].changes(r)
+	for _, change := range all {
+		for _, i := range r.Perm(len(valid)) {
+			if q, ok := valid[i].with(t, change); ok {
+				questions = append(questions, q)
+				break
+			}
+		}
+	}
+	for made := 0; made < pairs; {
+		m := valid[r.IntN(len(valid))]
+		if q, ok := m.with(t, all[r.IntN(len(all))], all[r.IntN(len(all))]); ok {
+			questions = append(questions, q)
+			made++
+		}
+	}
+	return questions
+}
+
+// workloads reads testdata/verdict/workloads.yaml.
+func workloads(t *testing.T) []manifest {
+	t.Helper()
+	templates := map[string]object{}
+	var all []manifest
+	for _, o := range documents(t, "testdata/verdict/workloads.yaml") {
+		if name, ok := o["template"].(string); ok {
+			delete(o, "template")
+			templates[name] = o
+		} else {
+			all = append(all, manifestOf(o))
+		}
+	}
+	for _, m := range all {
+		spec := m.object["spec"].(object)
+		if m.gvk.Kind == "CronJob" {
+			spec = spec["jobTemplate"].(object)["spec"].(object)
+		}
+		template := mutate.Copy(templates[spec["template"].(string)]).(object)
+		if policy, ok := spec["restartPolicy"]; ok {
+			delete(spec, "restartPolicy")
+			template["spec"].(object)["restartPolicy"] = policy
+		}
+		spec["template"] = template
+	}
+	return all
+}
+
+// published returns the workloads of examples/ and of the tests of package manifests, as they are.
+func published(t *testing.T) []question {
+	t.Helper()
+	var questions []question
+	add := func(file string, data []byte) {
+		for i, document := range split(t, data) {
+			m := manifestOf(document)
+			m.name = fmt.Sprintf("%s document %d", file, i)
+			delete(m.object["metadata"].(object), "namespace")
+			if _, ok := workloadFields[m.gvk.Kind]; ok {
+				q, _ := m.with(t)
+				questions = append(questions, q)
+			}
 		}
 	}
 	archives, err := filepath.Glob("../manifests/testdata/verdict-*.txtar")
@@ -122,52 +208,30 @@ func workloads(t *testing.T) map[string][]byte {
 		must(t, err)
 		add(name, data)
 	}
-	for _, name := range slices.Collect(maps.Keys(all)) {
-		if strings.HasPrefix(name, "../examples") {
-			mutate(name)
-		}
+	return questions
+}
+
+func documents(t *testing.T, file string) []object {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	must(t, err)
+	return split(t, data)
+}
+
+func split(t *testing.T, data []byte) []object {
+	t.Helper()
+	var all []object
+	for _, document := range strings.Split(string(data), "\n---\n") {
+		text, err := yaml.YAMLToJSON([]byte(document))
+		must(t, err)
+		all = append(all, parse(t, text))
 	}
 	return all
 }
 
-// ask returns what the server refuses, as "field: reason", sorted; nothing when it would create the object.
-func (c *cluster) ask(ctx context.Context, t *testing.T, object *unstructured.Unstructured) []string {
-	t.Helper()
-	plural, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
-	_, err := c.dynamic.Resource(plural).Namespace(object.GetNamespace()).Create(ctx, object, metav1.CreateOptions{
-		DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
-	})
-	status := apierrors.APIStatus(nil)
-	switch {
-	case err == nil:
-		return nil
-	case !errors.As(err, &status):
-		t.Fatal(err)
-	case apierrors.IsBadRequest(err):
-		return []string{undecodable}
-	case status.Status().Details == nil:
-		return []string{string(status.Status().Reason)}
-	}
-	var causes []string
-	for _, cause := range status.Status().Details.Causes {
-		causes = append(causes, cause.Field+": "+string(cause.Type))
-	}
-	slices.Sort(causes)
-	return causes
-}
-
-// undecodable stands for an object that does not fit its type: the server answers with one text, without causes.
-const undecodable = "does not fit its type"
-
-// answer renders a verdict as ask does.
-func answer(v verdict.Verdict) []string {
-	var causes []string
-	for _, cause := range v.Causes {
-		if cause.Reason == verdict.ReasonUnknownField || cause.Reason == string(metav1.CauseTypeTypeInvalid) {
-			return []string{undecodable}
-		}
-		causes = append(causes, cause.Field+": "+cause.Reason)
-	}
-	slices.Sort(causes)
-	return causes
+func manifestOf(o object) manifest {
+	version, _ := o["apiVersion"].(string)
+	kind, _ := o["kind"].(string)
+	name, _ := o["metadata"].(object)["name"].(string)
+	return manifest{name: name, gvk: schema.FromAPIVersionAndKind(version, kind), object: o}
 }

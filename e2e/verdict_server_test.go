@@ -1,0 +1,287 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+
+	"kilter.dev/kilter/internal/mutate"
+	"kilter.dev/kilter/manifests/verdict"
+)
+
+// inFlight is how many questions the server works on at a time.
+const inFlight = 32
+
+// question is one manifest to be judged by both.
+type question struct {
+	manifest
+	changes []mutate.Change
+	text    []byte // of the manifest with its changes
+}
+
+// manifest is a valid manifest to start from.
+type manifest struct {
+	name   string // for people
+	gvk    schema.GroupVersionKind
+	object object
+}
+
+// with returns the question that the changed manifest is, or false when a change leads nowhere.
+func (m manifest) with(t *testing.T, changes ...mutate.Change) (question, bool) {
+	t.Helper()
+	changed := mutate.Copy(m.object).(object)
+	for _, change := range changes {
+		if !change.Apply(changed) {
+			return question{}, false
+		}
+	}
+	text, err := mutate.Encode(changed)
+	must(t, err)
+	return question{m, changes, text}, true
+}
+
+func (q question) String() string {
+	name := q.gvk.Kind + " " + q.name
+	for _, change := range q.changes {
+		name += ", " + change.String()
+	}
+	return name
+}
+
+// answer is what both say, in comparable form.
+type answer struct {
+	Causes   []string // "field: reason", sorted; nothing when the object is accepted
+	Warnings []string // sorted
+}
+
+func (a answer) refused() bool { return len(a.Causes) > 0 }
+
+// compare asks the server in parallel and the verdict about every question, and fails for each on which they differ. It returns the
+// server's answers, in the order of the questions.
+func compare(
+	t *testing.T, questions []question, server func(context.Context, question) (answer, error), ours func(question) verdict.Verdict,
+) []answer {
+	t.Helper()
+	answers := make([]answer, len(questions))
+	var failures failures
+	tasks, ctx := errgroup.WithContext(t.Context())
+	tasks.SetLimit(inFlight)
+	for i, q := range questions {
+		tasks.Go(func() error {
+			theirs, err := server(ctx, q)
+			if err != nil {
+				return fmt.Errorf("%s: %w", q, err)
+			}
+			answers[i] = theirs
+			if diff := gocmp.Diff(theirs, answerOf(ours(q), theirs)); diff != "" {
+				failures.add(q.String() + ": the server and the verdict differ (-server +verdict):\n" + diff)
+			}
+			return nil
+		})
+	}
+	must(t, tasks.Wait())
+	failures.report(t)
+	return answers
+}
+
+// failures are collected in parallel and reported in order, no more than one can read.
+type failures struct {
+	sync.Mutex
+	texts []string
+}
+
+func (f *failures) add(text string) {
+	f.Lock()
+	defer f.Unlock()
+	f.texts = append(f.texts, text)
+}
+
+func (f *failures) report(t *testing.T) {
+	t.Helper()
+	const most = 30
+	slices.Sort(f.texts)
+	for _, text := range f.texts[:min(len(f.texts), most)] {
+		t.Error(text)
+	}
+	if n := len(f.texts); n > 0 {
+		t.Errorf("%d disagreements", n)
+	}
+}
+
+// judge is the real server.
+type judge struct {
+	client rest.Interface
+	mapper meta.RESTMapper
+}
+
+func (c *cluster) judge(t *testing.T) *judge {
+	t.Helper()
+	config := rest.CopyConfig(c.config)
+	config.WarningHandlerWithContext = heard{}
+	client, err := rest.UnversionedRESTClientFor(dynamic.ConfigFor(config))
+	must(t, err)
+	groups, err := restmapper.GetAPIGroupResources(c.Discovery())
+	must(t, err)
+	return &judge{client: client, mapper: restmapper.NewDiscoveryRESTMapper(groups)}
+}
+
+// path returns the URL path of the kind's collection.
+func (j *judge) path(gvk schema.GroupVersionKind, namespace string) (string, error) {
+	mapping, err := j.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return "", err
+	}
+	path := "/apis/" + gvk.Group + "/" + gvk.Version
+	if gvk.Group == "" {
+		path = "/api/" + gvk.Version
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		path += "/namespaces/" + namespace
+	}
+	return path + "/" + mapping.Resource.Resource, nil
+}
+
+// create asks by a strict dry run of a POST.
+func (j *judge) create(ctx context.Context, namespace string, q question) (answer, error) {
+	path, err := j.path(q.gvk, namespace)
+	if err != nil {
+		return answer{}, err
+	}
+	return j.ask(ctx, j.client.Post().AbsPath(path).Body(q.text))
+}
+
+// update asks by a strict dry run of a PUT over the object that the manifest was read from.
+func (j *judge) update(ctx context.Context, namespace string, q question) (answer, error) {
+	path, err := j.path(q.gvk, namespace)
+	if err != nil {
+		return answer{}, err
+	}
+	name := q.object["metadata"].(object)["name"].(string)
+	return j.ask(ctx, j.client.Put().AbsPath(path, name).Body(q.text))
+}
+
+func (j *judge) ask(ctx context.Context, request *rest.Request) (answer, error) {
+	var warnings []string
+	ctx = context.WithValue(ctx, heard{}, &warnings)
+	err := request.SetHeader("Content-Type", "application/json").
+		Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).Do(ctx).Error()
+	causes, err := causesOf(err)
+	if len(causes) > 0 {
+		return answer{Causes: causes}, err
+	}
+	slices.Sort(warnings)
+	return answer{Warnings: slices.Compact(warnings)}, err
+}
+
+// heard takes a response's warnings to the request's context, where it is also the key of a *[]string.
+type heard struct{}
+
+func (heard) HandleWarningHeaderWithContext(ctx context.Context, _ int, _, text string) {
+	if warnings, ok := ctx.Value(heard{}).(*[]string); ok {
+		*warnings = append(*warnings, text)
+	}
+}
+
+// What the server says of a body that does not fit its type is one text.
+var (
+	strictText = regexp.MustCompile(`(unknown|duplicate) field "([^"]*)"`)
+	typeText   = regexp.MustCompile(`json: cannot unmarshal .* into Go struct field \w*\.(\S+) of type`)
+	embedded   = regexp.MustCompile(`\b(ProbeHandler|VolumeSource)\.`) // Go types, which are no fields in JSON
+)
+
+// undecodable stands for an object that does not fit its type where the server does not name the field.
+const undecodable = "does not fit its type"
+
+// causesOf returns the causes of a refusal. An error that is not the server's is returned as it is.
+func causesOf(err error) ([]string, error) {
+	status := apierrors.APIStatus(nil)
+	switch {
+	case err == nil:
+		return nil, nil
+	case strings.HasSuffix(err.Error(), "INTERNAL_ERROR; received from peer"): // how HTTP/2 says that the request's handler panicked
+		return []string{": " + string(field.ErrorTypeInternal)}, nil
+	case !errors.As(err, &status):
+		return nil, err
+	}
+	s := status.Status()
+	var causes []string
+	switch {
+	case s.Code == http.StatusBadRequest && strictText.MatchString(s.Message):
+		for _, match := range strictText.FindAllStringSubmatch(s.Message, -1) {
+			reason := verdict.ReasonUnknownField
+			if match[1] == "duplicate" {
+				reason = string(metav1.CauseTypeFieldValueDuplicate)
+			}
+			causes = append(causes, match[2]+": "+reason)
+		}
+	case s.Code == http.StatusBadRequest && typeText.MatchString(s.Message):
+		field := embedded.ReplaceAllString(typeText.FindStringSubmatch(s.Message)[1], "")
+		causes = []string{field + ": " + string(metav1.CauseTypeTypeInvalid)}
+	case s.Code == http.StatusBadRequest && strings.HasPrefix(s.Message, "the namespace of the provided object does not match"):
+		causes = []string{"metadata.namespace: " + string(metav1.CauseTypeFieldValueInvalid)}
+	case s.Code == http.StatusBadRequest && strings.Contains(s.Message, "in version"):
+		causes = []string{undecodable}
+	case s.Details == nil || len(s.Details.Causes) == 0:
+		causes = []string{cmp.Or(string(s.Reason), http.StatusText(int(s.Code))) + ": " + s.Message}
+	default:
+		for _, cause := range s.Details.Causes {
+			causes = append(causes, cause.Field+": "+string(cause.Type))
+		}
+	}
+	slices.Sort(causes)
+	return causes, nil
+}
+
+// answerOf renders a verdict as the server's answer is. Where values do not fit their types, the verdict names each with its place in
+// lists, and the server the first that it meets, without; so of several that one is kept which the server named.
+func answerOf(v verdict.Verdict, theirs answer) answer {
+	var mine answer
+	for _, cause := range v.Causes {
+		line := cause.Field + ": " + cause.Reason
+		if cause.Reason == string(metav1.CauseTypeTypeInvalid) {
+			line = index.ReplaceAllString(line, "")
+		}
+		if slices.Equal(theirs.Causes, []string{undecodable}) && (cause.Field == "" || cause.Reason == string(metav1.CauseTypeTypeInvalid)) {
+			line = undecodable
+		}
+		if cause.Reason == string(metav1.CauseTypeTypeInvalid) && slices.Contains(theirs.Causes, line) {
+			return answer{Causes: []string{line}}
+		}
+		mine.Causes = append(mine.Causes, line)
+	}
+	slices.Sort(mine.Causes)
+	if len(mine.Causes) == 0 {
+		mine.Warnings = slices.Clone(v.Warnings)
+		slices.Sort(mine.Warnings)
+		mine.Warnings = slices.Compact(mine.Warnings)
+	}
+	return mine
+}
+
+var index = regexp.MustCompile(`\[[^]]*\]`)
+
+func parse(t *testing.T, text []byte) object {
+	t.Helper()
+	var o object
+	must(t, json.Unmarshal(text, &o))
+	return o
+}
