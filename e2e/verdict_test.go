@@ -3,6 +3,7 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -151,8 +152,10 @@ func workloadQuestions(t *testing.T, r *rand.Rand, kind string) []question {
 func workloads(t *testing.T) []manifest {
 	t.Helper()
 	templates := map[string]object{}
+	data, err := os.ReadFile("testdata/verdict/workloads.yaml")
+	must(t, err)
 	var all []manifest
-	for _, o := range documents(t, "testdata/verdict/workloads.yaml") {
+	for _, o := range documents(t, data) {
 		if name, ok := o["template"].(string); ok {
 			delete(o, "template")
 			templates[name] = o
@@ -180,7 +183,7 @@ func published(t *testing.T) []question {
 	t.Helper()
 	var questions []question
 	add := func(file string, data []byte) {
-		for i, document := range split(t, data) {
+		for i, document := range documents(t, data) {
 			m := manifestOf(document)
 			m.name = fmt.Sprintf("%s document %d", file, i)
 			delete(m.object["metadata"].(object), "namespace")
@@ -211,20 +214,16 @@ func published(t *testing.T) []question {
 	return questions
 }
 
-func documents(t *testing.T, file string) []object {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	must(t, err)
-	return split(t, data)
-}
-
-func split(t *testing.T, data []byte) []object {
+// documents returns the objects of a YAML file.
+func documents(t *testing.T, data []byte) []object {
 	t.Helper()
 	var all []object
 	for _, document := range strings.Split(string(data), "\n---\n") {
 		text, err := yaml.YAMLToJSON([]byte(document))
 		must(t, err)
-		all = append(all, parse(t, text))
+		var o object
+		must(t, json.Unmarshal(text, &o))
+		all = append(all, o)
 	}
 	return all
 }

@@ -136,6 +136,13 @@ func (w *walk) custom(t reflect.Type, value any, path string) {
 	if fits(t, value) {
 		return
 	}
+	// A CustomResourceDefinition has places for a schema or for something else, which decode themselves.
+	if schema, ok := t.FieldByName("Schema"); ok {
+		if members, ok := value.(map[string]any); ok {
+			w.visit(schema.Type, members, path)
+			return
+		}
+	}
 	switch t {
 	case reflect.TypeFor[intstr.IntOrString]():
 		w.add(path, "must be an integer or a string, "+found(value))
