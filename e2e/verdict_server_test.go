@@ -133,8 +133,14 @@ type judge struct {
 	mapper meta.RESTMapper
 }
 
+// judge returns the server as a judge, and skips the test when it is of another release than the linked rules.
 func (c *cluster) judge(t *testing.T) *judge {
 	t.Helper()
+	version, err := c.Discovery().ServerVersion()
+	must(t, err)
+	if release := version.Major + "." + strings.TrimRight(version.Minor, "+"); release != verdict.Version() {
+		t.Skipf("the server is Kubernetes %s and the linked rules are those of %s", release, verdict.Version())
+	}
 	config := rest.CopyConfig(c.config)
 	config.WarningHandlerWithContext = heard{}
 	client, err := rest.UnversionedRESTClientFor(dynamic.ConfigFor(config))
