@@ -69,11 +69,12 @@ func (q question) String() string {
 
 // answer is what both say, in comparable form.
 type answer struct {
-	Causes   []string // "field: reason", sorted; nothing when the object is accepted
-	Warnings []string // sorted
+	Causes   []string // "field: reason", sorted
+	Mistyped string   // the field whose value does not fit its type, without places in lists; the server names the first only
+	Warnings []string // of an accepted object, sorted
 }
 
-func (a answer) refused() bool { return len(a.Causes) > 0 }
+func (a answer) refused() bool { return len(a.Causes) > 0 || a.Mistyped != "" }
 
 // compare asks the server in parallel and the verdict about every question, and fails for each on which they differ. It returns the
 // server's answers, in the order of the questions.
@@ -190,12 +191,12 @@ func (j *judge) ask(ctx context.Context, request *rest.Request) (answer, error) 
 	ctx = context.WithValue(ctx, heard{}, &warnings)
 	err := request.SetHeader("Content-Type", "application/json").
 		Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).Do(ctx).Error()
-	causes, err := causesOf(err)
-	if len(causes) > 0 {
-		return answer{Causes: causes}, err
+	theirs, err := refusal(err)
+	if !theirs.refused() {
+		slices.Sort(warnings)
+		theirs.Warnings = slices.Compact(warnings)
 	}
-	slices.Sort(warnings)
-	return answer{Warnings: slices.Compact(warnings)}, err
+	return theirs, err
 }
 
 // heard takes a response's warnings to the request's context, where it is also the key of a *[]string.
@@ -214,66 +215,55 @@ var (
 	embedded   = regexp.MustCompile(`\b[A-Z]\w*\.`) // Go structs without a field in JSON
 )
 
-// undecodable stands for an object that does not fit its type where the server does not name the field.
-const undecodable = "does not fit its type"
+// unnamed stands for the field that the server does not name when it cannot read the object.
+const unnamed = "a field without a name"
 
-// causesOf returns the causes of a refusal. An error that is not the server's is returned as it is.
-func causesOf(err error) ([]string, error) {
+// refusal returns the server's answer when it refuses. An error that is not the server's is returned as it is.
+func refusal(err error) (answer, error) {
 	status := apierrors.APIStatus(nil)
 	switch {
 	case err == nil:
-		return nil, nil
+		return answer{}, nil
 	case strings.HasSuffix(err.Error(), "INTERNAL_ERROR; received from peer"): // how HTTP/2 says that the request's handler panicked
-		return []string{": " + string(field.ErrorTypeInternal)}, nil
+		return answer{Causes: []string{": " + string(field.ErrorTypeInternal)}}, nil
 	case !errors.As(err, &status):
-		return nil, err
+		return answer{}, err
 	}
 	s := status.Status()
 	var causes []string
 	switch {
-	case s.Code == http.StatusBadRequest && strictText.MatchString(s.Message):
-		for _, match := range strictText.FindAllStringSubmatch(s.Message, -1) {
-			reason := verdict.ReasonUnknownField
-			if match[1] == "duplicate" {
-				reason = string(metav1.CauseTypeFieldValueDuplicate)
-			}
-			causes = append(causes, match[2]+": "+reason)
-		}
-	case s.Code == http.StatusBadRequest && typeText.MatchString(s.Message):
-		field := embedded.ReplaceAllString(typeText.FindStringSubmatch(s.Message)[1], "")
-		causes = []string{field + ": " + string(metav1.CauseTypeTypeInvalid)}
-	case s.Code == http.StatusBadRequest && strings.HasPrefix(s.Message, "the namespace of the provided object does not match"):
-		causes = []string{"metadata.namespace: " + string(metav1.CauseTypeFieldValueInvalid)}
-	case s.Code == http.StatusBadRequest && strings.Contains(s.Message, "in version"):
-		causes = []string{undecodable}
-	case s.Details == nil || len(s.Details.Causes) == 0:
-		causes = []string{cmp.Or(string(s.Reason), http.StatusText(int(s.Code))) + ": " + s.Message}
-	default:
+	case s.Details != nil && len(s.Details.Causes) > 0:
 		for _, cause := range s.Details.Causes {
 			causes = append(causes, cause.Field+": "+string(cause.Type))
 		}
+	case s.Code != http.StatusBadRequest:
+		causes = []string{cmp.Or(string(s.Reason), http.StatusText(int(s.Code))) + ": " + s.Message}
+	case strictText.MatchString(s.Message):
+		for _, match := range strictText.FindAllStringSubmatch(s.Message, -1) {
+			reason := map[string]string{"unknown": verdict.ReasonUnknownField, "duplicate": string(metav1.CauseTypeFieldValueDuplicate)}[match[1]]
+			causes = append(causes, match[2]+": "+reason)
+		}
+	case typeText.MatchString(s.Message):
+		return answer{Mistyped: embedded.ReplaceAllString(typeText.FindStringSubmatch(s.Message)[1], "")}, nil
+	case strings.HasPrefix(s.Message, "the namespace of the provided object does not match"):
+		causes = []string{"metadata.namespace: " + string(metav1.CauseTypeFieldValueInvalid)}
+	default:
+		return answer{Mistyped: unnamed}, nil
 	}
 	slices.Sort(causes)
-	return causes, nil
+	return answer{Causes: causes}, nil
 }
 
-// answerOf renders a verdict as the server's answer is. Where values do not fit their types, the verdict names each with its place in
-// lists, and the server the first that it meets, without; so of several that one is kept which the server named.
+// answerOf renders a verdict as the server's answer is. Of several values that do not fit their types, the verdict names each, and that
+// one counts which the server named.
 func answerOf(v verdict.Verdict, theirs answer) answer {
 	var mine answer
 	for _, cause := range v.Causes {
-		line := cause.Field + ": " + cause.Reason
-		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid) && !slices.Contains(theirs.Causes, line)
-		if mistyped {
-			line = index.ReplaceAllString(line, "")
+		mine.Causes = append(mine.Causes, cause.Field+": "+cause.Reason)
+		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid) && index.ReplaceAllString(cause.Field, "") == theirs.Mistyped
+		if mistyped || theirs.Mistyped == unnamed && (cause.Reason == string(metav1.CauseTypeTypeInvalid) || cause.Field == "") {
+			return answer{Mistyped: theirs.Mistyped}
 		}
-		if slices.Equal(theirs.Causes, []string{undecodable}) && (mistyped || cause.Field == "") {
-			line = undecodable
-		}
-		if mistyped && slices.Contains(theirs.Causes, line) {
-			return answer{Causes: []string{line}}
-		}
-		mine.Causes = append(mine.Causes, line)
 	}
 	slices.Sort(mine.Causes)
 	if len(mine.Causes) == 0 {
