@@ -3,14 +3,17 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/internal/mutate"
 	"kilter.dev/kilter/manifests/verdict"
 )
@@ -22,9 +25,10 @@ const perManifest = 30
 // server's state decides is in the table stateful.
 func TestVerdictOnCreateOfEveryKind(t *testing.T) {
 	t.Parallel()
-	_, c := newCluster(t)
+	ctx, c := newCluster(t)
 	r := random(t)
 	namespace, server := c.namespace(t, "verdict-kinds"), c.judge(t)
+	c.serviceAccount(ctx, t, namespace)
 	manifests := kinds(t, namespace)
 	wantEveryKind(t, server, manifests)
 	var questions []question
@@ -44,10 +48,75 @@ func TestVerdictOnCreateOfEveryKind(t *testing.T) {
 	count(questions, answers).want(t, 1_000)
 }
 
+// TestVerdictOnUpdateOfEveryKind sweeps over the fields of live objects of the other kinds, except those that must not live in a cluster
+// where other tests run.
+func TestVerdictOnUpdateOfEveryKind(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	r := random(t)
+	namespace, server := c.namespace(t, "verdict-kinds-update"), c.judge(t)
+	c.serviceAccount(ctx, t, namespace)
+	var questions []question
+	for i, m := range kinds(t, namespace) {
+		if _, no := notAlive[m.gvk.Kind]; no {
+			continue
+		}
+		m.name = fmt.Sprintf("%s-%d", namespace, i)
+		m.object["metadata"].(object)["name"] = m.name
+		m = c.live(ctx, t, server, namespace, m)
+		// A late write of a controller is no conflict for an object that names no version, where the kind allows that.
+		free, ok := m.with(t, mutate.Change{Path: "metadata.resourceVersion", Value: mutate.Remove})
+		answer, err := server.update(ctx, namespace, free)
+		must(t, err)
+		if ok && !answer.refused() {
+			delete(m.object["metadata"].(object), "resourceVersion")
+		}
+		unchanged, _ := m.with(t)
+		questions = append(questions, unchanged)
+		questions = append(questions, sweep(t, r, m)...)
+	}
+	answers := compare(t, questions,
+		func(ctx context.Context, q question) (answer, error) { return server.update(ctx, namespace, q) },
+		func(q question) verdict.Verdict { return verdictOnUpdate(t, namespace, q) })
+	count(questions, answers).want(t, 500)
+}
+
+// notAlive gives the reason why a kind is not created for real.
+var notAlive = map[string]string{
+	"APIService":                       "discovery would wait for a server that does not exist",
+	"ClusterRole":                      "its controller aggregates the rules",
+	"ClusterTrustBundle":               "its name is that of its signer, and two runs on one cluster would meet",
+	"CustomResourceDefinition":         "its name is that of its group and resource, and two runs on one cluster would meet",
+	"IPAddress":                        "its name is an address, and its controller deletes one without a Service",
+	"LimitRange":                       "admission would hold the pods of the test to it",
+	"MutatingAdmissionPolicy":          "it could judge the requests of other tests",
+	"MutatingAdmissionPolicyBinding":   "it could judge the requests of other tests",
+	"MutatingWebhookConfiguration":     "it could judge the requests of other tests",
+	"Node":                             "the simulation of nodes takes it over",
+	"ResourceQuota":                    "admission would hold the pods of the test to it",
+	"ServiceCIDR":                      "Services of other tests would get addresses from it",
+	"StorageVersionMigration":          "its controller would rewrite every Deployment",
+	"ValidatingAdmissionPolicy":        "it could judge the requests of other tests",
+	"ValidatingAdmissionPolicyBinding": "it could judge the requests of other tests",
+	"ValidatingWebhookConfiguration":   "it could judge the requests of other tests",
+	"VolumeAttachment":                 "its controller deletes one of a node that does not exist",
+}
+
+// serviceAccount waits for the account that pods of the namespace run as: admission wants it.
+func (c *cluster) serviceAccount(ctx context.Context, t *testing.T, namespace string) {
+	t.Helper()
+	o := await.Object{Client: c.CoreV1().RESTClient(), Resource: "serviceaccounts", Namespace: namespace, Name: "default"}
+	must(t, second(await.Until(ctx, o, func(*corev1.ServiceAccount) bool { return true })))
+}
+
 // sweep draws changed manifests.
 func sweep(t *testing.T, r *rand.Rand, m manifest) []question {
 	t.Helper()
-	changes := mutate.Sweep(m.object, "apiVersion", "kind")
+	except := []string{"apiVersion", "kind"}
+	if m.live != nil { // these say which object is meant, and the status is not of a manifest
+		except = append(except, "metadata.name", "metadata.namespace", "metadata.resourceVersion", "metadata.uid", "status")
+	}
+	changes := slices.DeleteFunc(mutate.Sweep(m.object, except...), func(c mutate.Change) bool { return m.live != nil && c.Path == "metadata" })
 	var questions []question
 	for _, i := range r.Perm(len(changes))[:min(perManifest, len(changes))] {
 		q, ok := m.with(t, changes[i])
