@@ -215,7 +215,7 @@ var (
 	embedded   = regexp.MustCompile(`\b[A-Z]\w*\.`) // Go structs without a field in JSON
 )
 
-// unnamed stands for the field that the server does not name when it cannot read the object.
+// unnamed stands for the field where the server refuses in one text, without a cause.
 const unnamed = "a field without a name"
 
 // refusal returns the server's answer when it refuses. An error that is not the server's is returned as it is.
@@ -236,6 +236,8 @@ func refusal(err error) (answer, error) {
 		for _, cause := range s.Details.Causes {
 			causes = append(causes, cause.Field+": "+string(cause.Type))
 		}
+	case s.Code == http.StatusInternalServerError && s.Reason == "":
+		return answer{Mistyped: unnamed}, nil
 	case s.Code != http.StatusBadRequest:
 		causes = []string{cmp.Or(string(s.Reason), http.StatusText(int(s.Code))) + ": " + s.Message}
 	case strictText.MatchString(s.Message):
@@ -255,13 +257,15 @@ func refusal(err error) (answer, error) {
 }
 
 // answerOf renders a verdict as the server's answer is. Of several values that do not fit their types, the verdict names each, and that
-// one counts which the server named.
+// one counts which the server named. Where the server names none, any that the decoder can find counts.
 func answerOf(v verdict.Verdict, theirs answer) answer {
 	var mine answer
 	for _, cause := range v.Causes {
 		mine.Causes = append(mine.Causes, cause.Field+": "+cause.Reason)
-		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid) && index.ReplaceAllString(cause.Field, "") == theirs.Mistyped
-		if mistyped || theirs.Mistyped == unnamed && (cause.Reason == string(metav1.CauseTypeTypeInvalid) || cause.Field == "") {
+		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid)
+		switch {
+		case theirs.Mistyped == unnamed && (mistyped || cause.Field == "" || cause.Reason == verdict.ReasonUnknownField),
+			mistyped && index.ReplaceAllString(cause.Field, "") == theirs.Mistyped:
 			return answer{Mistyped: theirs.Mistyped}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -113,7 +114,7 @@ func (c *cluster) live(ctx context.Context, t *testing.T, server *judge, namespa
 	return m
 }
 
-// rested waits until the controller of a workload has seen it.
+// rested waits until the object's controller has seen it.
 func (c *cluster) rested(ctx context.Context, t *testing.T, resource, namespace string, m manifest) {
 	t.Helper()
 	var err error
@@ -128,6 +129,9 @@ func (c *cluster) rested(ctx context.Context, t *testing.T, resource, namespace 
 	case "Job":
 		o.Client = c.BatchV1().RESTClient()
 		err = second(await.Until(ctx, o, func(j *batchv1.Job) bool { return j.Status.StartTime != nil || len(j.Status.Conditions) > 0 }))
+	case "PodDisruptionBudget":
+		o.Client = c.PolicyV1().RESTClient()
+		err = second(await.Until(ctx, o, func(p *policyv1.PodDisruptionBudget) bool { return p.Status.ObservedGeneration == p.Generation }))
 	}
 	must(t, err)
 }

@@ -7,30 +7,7 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apiserver/pkg/endpoints/deprecation"
 )
-
-// What the server warns of before it asks a strategy.
-
-// warned is the verdict with further warnings before its own. A refusal has none.
-func (v Verdict) warned(warnings []string) Verdict {
-	if len(v.Causes) == 0 {
-		v.Warnings = append(warnings, v.Warnings...)
-	}
-	return v
-}
-
-// deprecated returns the warning of a deprecated API version, as in k8s.io/apiserver/pkg/endpoints/installer.go.
-func (k linked) deprecated(gvk schema.GroupVersionKind) []string {
-	obj, err := k.scheme.New(gvk)
-	current := rules().EmulationVersion()
-	if err != nil || !deprecation.IsDeprecated(obj, int(current.Major()), int(current.Minor())) {
-		return nil
-	}
-	obj.GetObjectKind().SetGroupVersionKind(gvk)
-	return []string{deprecation.WarningMessage(obj)}
-}
 
 // dedupOwners removes repeated owner references before anything is judged and returns the warning of that, as the server's handlers do
 // (dedupOwnerReferences in k8s.io/apiserver/pkg/endpoints/handlers/rest.go).
