@@ -1,107 +1,172 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
+	"flag"
 	"fmt"
-	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"kilter.dev/kilter/internal/mutate"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
-// mutations are values to put into the workloads of examples/, by kind.
-var mutations = map[string]map[string]any{
-	"CronJob": {
-		"spec.concurrencyPolicy": "Maybe", "spec.failedJobsHistoryLimit": int64(-1), "spec.schedule": "0 0 * * 7",
-		"spec.startingDeadlineSeconds": int64(-1), "spec.successfulJobsHistoryLimit": "3", "spec.timeZone": "Mars/Olympus_Mons",
-		"spec.jobTemplate.spec.template.spec.restartPolicy": "Always", "metadata.name": strings.Repeat("a", 53),
-	},
-	"DaemonSet": {
-		"spec.updateStrategy.type": "Never", "spec.updateStrategy.rollingUpdate": map[string]any{"maxSurge": int64(1)},
-		"spec.minReadySeconds": int64(-1), "spec.template.spec.restartPolicy": "OnFailure",
-	},
-	"Deployment": {
-		"spec.replicas": int64(-1), "spec.strategy": map[string]any{"type": "Recreate", "rollingUpdate": map[string]any{}},
-		"spec.selector.matchLabels.other": "label", "spec.progressDeadlineSeconds": int64(0), "metadata.name": "Upper",
-	},
-	"Job": {
-		"spec.activeDeadlineSeconds": int64(-1), "spec.backoffLimit": int64(-1), "spec.completionMode": "Sometimes", "spec.completions": int64(-1),
-		"spec.parallelism": int64(-1), "spec.template.spec.restartPolicy": "Always", "spec.ttlSecondsAfterFinished": int64(-1), "spec.unknown": true,
-	},
-	"StatefulSet": {
-		"spec.podManagementPolicy": "Anyhow", "spec.updateStrategy.rollingUpdate": map[string]any{"partition": int64(-1)},
-		"spec.serviceName": "UPPER", "spec.template.spec.restartPolicy": "Never",
-	},
-}
+var seedFlag = flag.Uint64("seed", 0, "make the same manifests as the run that printed this seed; 0 draws one")
 
-// TestVerdictIsTheServers asks the real API server, by a strict dry run, what it says of every manifest in the verdict's own test data and
-// in examples/, as they are and mutated, and wants the linked verdict to say the same: accepted or refused, and the same fields for
-// the same reasons.
-func TestVerdictIsTheServers(t *testing.T) {
-	t.Parallel()
-	ctx, c := newCluster(t)
-	ns := c.namespace(t, "verdict")
-	asked, refused := 0, 0
-	for name, document := range workloads(t) {
-		var object unstructured.Unstructured
-		must(t, json.Unmarshal(document, &object.Object))
-		object.SetNamespace(ns)
-		text, err := object.MarshalJSON()
-		must(t, err)
-		gvk := object.GroupVersionKind()
-		ours, linked := verdict.Create(gvk, ns, text)
-		if !linked {
-			continue
-		}
-		asked++
-		theirs := c.ask(ctx, t, &object)
-		if len(theirs) > 0 {
-			refused++
-		}
-		if diff := cmp.Diff(theirs, answer(ours)); diff != "" {
-			t.Errorf("%s: the server and the verdict differ (-server +verdict):\n%s", name, diff)
-		}
-	}
-	t.Logf("asked about %d workload manifests, %d of them refused", asked, refused)
-	if refused < 100 || asked-refused < 20 {
-		t.Errorf("%d refused and %d accepted manifests prove too little", refused, asked-refused)
-	}
-}
-
-// workloads returns every document of the test data, as JSON, by file and number.
-func workloads(t *testing.T) map[string][]byte {
+// random returns the source of a test's choices, and prints the seed that repeats them.
+func random(t *testing.T) *rand.Rand {
 	t.Helper()
-	all := map[string][]byte{}
-	add := func(name string, data []byte) {
-		for i, document := range strings.Split(string(data), "\n---\n") {
-			text, err := yaml.YAMLToJSON([]byte(document))
-			must(t, err)
-			all[fmt.Sprintf("%s document %d", name, i)] = text
+	seed := cmp.Or(*seedFlag, uint64(time.Now().UnixNano())%1_000_000_007)
+	t.Logf("to repeat: go test ./e2e -run '^%s$' -seed %d", t.Name(), seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// mission lists the fields that must have been changed, with both outcomes.
+var mission = strings.Fields(`
+	activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode completions concurrencyPolicy failedJobsHistoryLimit managedBy
+	maxFailedIndexes maxSurge maxUnavailable minReadySeconds parallelism partition persistentVolumeClaimRetentionPolicy podFailurePolicy
+	podManagementPolicy podReplacementPolicy progressDeadlineSeconds replicas restartPolicy revisionHistoryLimit rollingUpdate schedule selector
+	serviceName startingDeadlineSeconds strategy successPolicy successfulJobsHistoryLimit suspend template timeZone ttlSecondsAfterFinished
+	updateStrategy volumeClaimTemplates
+	affinity containers dnsPolicy env envFrom hostNetwork image initContainers livenessProbe name ports priorityClassName resources
+	securityContext tolerations topologySpreadConstraints volumeMounts volumes
+	annotations finalizers labels ownerReferences`)
+
+var workloadKinds = []string{"CronJob", "DaemonSet", "Deployment", "Job", "StatefulSet"}
+
+// pairs is how many manifests with two changes are made for each kind.
+const pairs = 250
+
+// TestVerdictOnCreate asks the real API server, by a strict dry run, what it says of some thousands of workload manifests, and wants the
+// linked verdict to say the same: accepted or refused, the same fields for the same reasons, the same warnings.
+func TestVerdictOnCreate(t *testing.T) {
+	t.Parallel()
+	_, c := newCluster(t)
+	r := random(t)
+	namespace, server := c.namespace(t, "verdict"), c.judge(t)
+	questions := published(t)
+	table := workloadFields(t)
+	turn := r.IntN(len(workloadKinds))
+	for i, kind := range workloadKinds {
+		own, pod := table[kind].own.changes(r), table[kind].pod.changes(r)
+		tried := slices.Concat(own, everyOther(pod, i+turn))
+		questions = append(questions, workloadQuestions(t, r, kind, tried)...)
+		questions = append(questions, workloadPairs(t, r, kind, own, pod)...)
+	}
+	answers := compare(t, questions,
+		func(ctx context.Context, q question) (answer, error) { return server.create(ctx, namespace, q) },
+		func(q question) verdict.Verdict { return verdictOnCreate(t, namespace, q) })
+
+	count(questions, answers, mission...).want(t, 2_000)
+}
+
+func verdictOnCreate(t *testing.T, namespace string, q question) verdict.Verdict {
+	v, linked := verdict.Create(q.gvk, namespace, q.text)
+	if !linked {
+		t.Errorf("%s: no rules are linked", q)
+	}
+	return v
+}
+
+// everyOther returns those changes of pods that are the turn of a kind, so that each is tried in two kinds or three.
+func everyOther(changes []mutate.Change, turn int) []mutate.Change {
+	var some []mutate.Change
+	for i, change := range changes {
+		if (i+turn)%2 == 0 {
+			some = append(some, change)
 		}
 	}
-	mutate := func(name string) {
-		var object unstructured.Unstructured
-		must(t, json.Unmarshal(all[name], &object.Object))
-		for path, value := range mutations[object.GetKind()] {
-			mutant := object.DeepCopy()
-			must(t, unstructured.SetNestedField(mutant.Object, value, strings.Split(path, ".")...))
-			text, err := mutant.MarshalJSON()
-			must(t, err)
-			all[fmt.Sprintf("%s with %s: %v", name, path, value)] = text
+	return some
+}
+
+// workloadQuestions returns the valid manifests of a kind, and one question for each change, on a manifest drawn from those where it can be
+// made.
+func workloadQuestions(t *testing.T, r *rand.Rand, kind string, changes []mutate.Change) []question {
+	t.Helper()
+	var questions []question
+	valid := workloads(t, kind)
+	for _, m := range valid {
+		q, _ := m.with(t)
+		questions = append(questions, q)
+	}
+	for _, change := range changes {
+		for _, i := range r.Perm(len(valid)) {
+			if q, ok := valid[i].with(t, change); ok {
+				questions = append(questions, q)
+				break
+			}
+		}
+	}
+	return questions
+}
+
+// workloadPairs draws manifests with two changes, the first of them to a field of the kind's own.
+func workloadPairs(t *testing.T, r *rand.Rand, kind string, own, pod []mutate.Change) []question {
+	t.Helper()
+	var questions []question
+	valid, all := workloads(t, kind), append(slices.Clone(own), pod...)
+	for len(questions) < pairs {
+		if q, ok := valid[r.IntN(len(valid))].with(t, own[r.IntN(len(own))], all[r.IntN(len(all))]); ok {
+			questions = append(questions, q)
+		}
+	}
+	return questions
+}
+
+// workloads returns the manifests of a kind in testdata/verdict/workloads.yaml.
+func workloads(t *testing.T, kind string) []manifest {
+	t.Helper()
+	templates := map[string]object{}
+	data, err := os.ReadFile("testdata/verdict/workloads.yaml")
+	must(t, err)
+	var all []manifest
+	for _, o := range documents(t, data) {
+		if name, ok := o["template"].(string); ok {
+			delete(o, "template")
+			templates[name] = o
+		} else if o["kind"] == kind {
+			all = append(all, manifestOf(o))
+		}
+	}
+	for _, m := range all {
+		spec := m.object["spec"].(object)
+		if m.gvk.Kind == "CronJob" {
+			spec = spec["jobTemplate"].(object)["spec"].(object)
+		}
+		template := mutate.Copy(templates[spec["template"].(string)]).(object)
+		if policy, ok := spec["restartPolicy"]; ok {
+			delete(spec, "restartPolicy")
+			template["spec"].(object)["restartPolicy"] = policy
+		}
+		spec["template"] = template
+	}
+	return all
+}
+
+// published returns the workloads of examples/ and of the tests of package manifests, as they are.
+func published(t *testing.T) []question {
+	t.Helper()
+	var questions []question
+	add := func(file string, data []byte) {
+		for i, document := range documents(t, data) {
+			m := manifestOf(document)
+			m.name = fmt.Sprintf("%s document %d", file, i)
+			delete(m.object["metadata"].(object), "namespace")
+			if slices.Contains(workloadKinds, m.gvk.Kind) {
+				q, _ := m.with(t)
+				questions = append(questions, q)
+			}
 		}
 	}
 	archives, err := filepath.Glob("../manifests/testdata/verdict-*.txtar")
@@ -122,52 +187,26 @@ func workloads(t *testing.T) map[string][]byte {
 		must(t, err)
 		add(name, data)
 	}
-	for _, name := range slices.Collect(maps.Keys(all)) {
-		if strings.HasPrefix(name, "../examples") {
-			mutate(name)
-		}
+	return questions
+}
+
+// documents returns the objects of a YAML file.
+func documents(t *testing.T, data []byte) []object {
+	t.Helper()
+	var all []object
+	for _, document := range strings.Split(string(data), "\n---\n") {
+		text, err := yaml.YAMLToJSON([]byte(document))
+		must(t, err)
+		var o object
+		must(t, json.Unmarshal(text, &o))
+		all = append(all, o)
 	}
 	return all
 }
 
-// ask returns what the server refuses, as "field: reason", sorted; nothing when it would create the object.
-func (c *cluster) ask(ctx context.Context, t *testing.T, object *unstructured.Unstructured) []string {
-	t.Helper()
-	plural, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
-	_, err := c.dynamic.Resource(plural).Namespace(object.GetNamespace()).Create(ctx, object, metav1.CreateOptions{
-		DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
-	})
-	status := apierrors.APIStatus(nil)
-	switch {
-	case err == nil:
-		return nil
-	case !errors.As(err, &status):
-		t.Fatal(err)
-	case apierrors.IsBadRequest(err):
-		return []string{undecodable}
-	case status.Status().Details == nil:
-		return []string{string(status.Status().Reason)}
-	}
-	var causes []string
-	for _, cause := range status.Status().Details.Causes {
-		causes = append(causes, cause.Field+": "+string(cause.Type))
-	}
-	slices.Sort(causes)
-	return causes
-}
-
-// undecodable stands for an object that does not fit its type: the server answers with one text, without causes.
-const undecodable = "does not fit its type"
-
-// answer renders a verdict as ask does.
-func answer(v verdict.Verdict) []string {
-	var causes []string
-	for _, cause := range v.Causes {
-		if cause.Reason == verdict.ReasonUnknownField || cause.Reason == string(metav1.CauseTypeTypeInvalid) {
-			return []string{undecodable}
-		}
-		causes = append(causes, cause.Field+": "+cause.Reason)
-	}
-	slices.Sort(causes)
-	return causes
+func manifestOf(o object) manifest {
+	version, _ := o["apiVersion"].(string)
+	kind, _ := o["kind"].(string)
+	name, _ := o["metadata"].(object)["name"].(string)
+	return manifest{name: name, gvk: schema.FromAPIVersionAndKind(version, kind), object: o}
 }

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -26,9 +27,23 @@ func mismatches(t reflect.Type, text []byte) []Cause {
 	var w walk
 	w.visit(t, value, "")
 	if len(w.causes) == 0 {
+		w.hidden(text)
+	}
+	if len(w.causes) == 0 {
 		w.add("", "cannot be read as "+t.Name())
 	}
 	return w.causes
+}
+
+// hidden names the fields that are given twice: a value that does not fit can only be one that a later one of the same name hides.
+func (w *walk) hidden(text []byte) {
+	var value any
+	twice, _ := kjson.UnmarshalStrict(text, &value) // it is JSON: the caller has read it
+	for _, err := range twice {
+		if field, ok := errors.AsType[kjson.FieldError](err); ok && len(w.causes) < maxCauses {
+			w.add(field.FieldPath(), "the field is given twice, and not every value fits: remove one")
+		}
+	}
 }
 
 // maxCauses bounds what one manifest can say, as the server's decoder bounds its strict errors.
@@ -135,6 +150,13 @@ func (w *walk) scalar(t reflect.Type, value any, path string) {
 func (w *walk) custom(t reflect.Type, value any, path string) {
 	if fits(t, value) {
 		return
+	}
+	// A CustomResourceDefinition has places for a schema or for something else, which decode themselves.
+	if schema, ok := t.FieldByName("Schema"); ok {
+		if members, ok := value.(map[string]any); ok {
+			w.visit(schema.Type, members, path)
+			return
+		}
 	}
 	switch t {
 	case reflect.TypeFor[intstr.IntOrString]():
