@@ -60,11 +60,13 @@ func TestEveryKindIsTheServers(t *testing.T) {
 		t.Run(gvk.Group+"/"+gvk.Version+" "+gvk.Kind, func(t *testing.T) {
 			k := kindTest{resource: resource, gvk: gvk, namespace: ns, count: count}
 			k.creates(ctx, t, sample)
+			k.applies(ctx, t, sample)
 			k.updates(ctx, t, sample)
 		})
 	}
-	t.Logf("asked about %d creations (%d refused) and %d updates (%d refused) of %d kinds; %d answers were the cluster's, not the rules'",
-		count["create"], count["create refused"], count["update"], count["update refused"], count["kinds"], count["cluster"])
+	t.Logf("asked about %d kinds: %d creations (%d refused), %d applications of double entries (%d refused), %d updates (%d refused); "+
+		"%d answers were the cluster's, not the rules'", count["kinds"], count["create"], count["create refused"],
+		count["apply"], count["apply refused"], count["update"], count["update refused"], count["cluster"])
 	if count["kinds"] < 60 || count["create"] < 2000 || count["update"] < 1500 {
 		t.Error("too few to prove much")
 	}
@@ -112,6 +114,30 @@ func (k kindTest) creates(ctx context.Context, t *testing.T, sample *unstructure
 		q.judged(v, linked)
 	})
 	k.compare(t, "create", questions)
+}
+
+// applies doubles the first entry of each list and asks server-side apply, which answers with a text where a POST has no objection.
+func (k kindTest) applies(ctx context.Context, t *testing.T, sample *unstructured.Unstructured) {
+	t.Helper()
+	var questions []*question
+	visit(sample.Object, nil, func(path []any, value any) {
+		if list, ok := value.([]any); ok && len(list) > 0 {
+			double := sample.DeepCopy()
+			replace(double.Object, path, append(slices.Clone(list), list[0]))
+			questions = append(questions, &question{name: fmt.Sprintf("%v doubled", path), object: double})
+		}
+	})
+	ask(t, questions, func(q *question) {
+		_, err := k.resource.Apply(ctx, q.object.GetName(), q.object, metav1.ApplyOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: "kinds", Force: true})
+		if err != nil {
+			q.message, q.theirs = err.Error(), []string{"refused"}
+			q.cluster = apierrors.IsForbidden(err)
+		}
+		if v, _ := verdict.Create(k.gvk, k.namespace, text(q.object)); len(v.Causes) > 0 {
+			q.ours = []string{"refused"}
+		}
+	})
+	k.compare(t, "apply", questions)
 }
 
 func (k kindTest) updates(ctx context.Context, t *testing.T, sample *unstructured.Unstructured) {
