@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
+	fieldselector "k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/apimachinery/pkg/watch"
@@ -112,7 +112,7 @@ func (c *cluster) createGolden(ctx context.Context, t *testing.T, namespace, rul
 // untilEvent waits for an event about an object.
 func (c *cluster) untilEvent(ctx context.Context, t *testing.T, namespace, name, reason string) {
 	t.Helper()
-	selector := fields.Set{"involvedObject.name": name, "reason": reason}.AsSelector()
+	selector := fieldselector.Set{"involvedObject.name": name, "reason": reason}.AsSelector()
 	events := cache.NewListWatchFromClient(c.CoreV1().RESTClient(), "events", namespace, selector)
 	_, err := watchtools.UntilWithSync(ctx, events, &corev1.Event{}, nil, func(watch.Event) (bool, error) { return true, nil })
 	must(t, err)
