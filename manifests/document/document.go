@@ -108,8 +108,8 @@ func isMarker(line []byte, marker string) bool {
 
 // parseChunk parses one chunk whose first line is number line+1 of the file.
 func parseChunk(chunk []byte, index, line int, yield func(Document)) *SyntaxError {
-	if isJSON(chunk) {
-		parseJSON(chunk, index, line, yield, func(*SyntaxError) {})
+	if text, above := afterMarker(chunk); isJSON(text) {
+		parseJSON(text, index, line+above, yield, func(*SyntaxError) {})
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(chunk))
@@ -131,7 +131,16 @@ func parseChunk(chunk []byte, index, line int, yield func(Document)) *SyntaxErro
 	}
 }
 
-// isJSON reports whether a chunk is one JSON object. Nearly all JSON is YAML as well, but for escapes such as "\ud83d\ude00".
+// afterMarker returns a chunk without its first line when that is a bare "---", and how many lines that took off.
+func afterMarker(chunk []byte) (text []byte, lines int) {
+	if first, rest, ok := bytes.Cut(chunk, []byte("\n")); ok && string(bytes.TrimSpace(first)) == "---" {
+		return rest, 1
+	}
+	return chunk, 0
+}
+
+// isJSON reports whether a text is one JSON object. Nearly all JSON is YAML as well, but not what is indented with tabs, nor escapes
+// such as "\ud83d\ude00".
 func isJSON(chunk []byte) bool {
 	chunk = bytes.TrimSpace(chunk)
 	return len(chunk) > 0 && chunk[0] == '{' && json.Valid(chunk)
