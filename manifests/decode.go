@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/manifests/document"
@@ -24,6 +25,7 @@ type parsed struct {
 type manifest struct {
 	object      *Object // JSON is nil when the object has errors
 	problems    []Problem
+	reported    int  // problems, those that are not listed included
 	local       bool // config.kubernetes.io/local-config: read, and not applied
 	declared    string
 	namespaceAt int         // offset in the JSON of metadata.namespace's entry, comma included
@@ -148,20 +150,19 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 			Origin:  d.origin(doc, node),
 		},
 	}
-	report := func(at *yaml.Node, field, reason, message string) {
-		if len(m.problems) >= maxProblems {
-			return
-		}
-		m.problems = append(m.problems, Problem{
-			Origin: d.origin(doc, at), Object: m.object.ID,
-			Field: field, Reason: reason, Severity: Error, Message: message,
-		})
+	report := func(severity Severity, at *yaml.Node, field, reason, message string) {
+		m.report(Problem{Origin: d.origin(doc, at), Field: field, Reason: reason, Severity: severity, Message: message})
 	}
+	var traps []Problem // said only of an object that is good otherwise, as the server's own warnings are
 	encoder := document.Encoder{
 		MaxDepth: d.options.MaxDepth,
 		Omit:     generated,
 		Report: func(at *yaml.Node, field string, fault document.Fault, message string) {
-			report(at, field, string(fault), message)
+			if fault == document.Trap {
+				traps = append(traps, Problem{Origin: d.origin(doc, at), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message})
+				return
+			}
+			report(Error, at, field, string(fault), message)
 		},
 	}
 	text, namespaceAt := encoder.Encode(node)
@@ -183,12 +184,31 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	copy(m.object.JSON, text)
 	m.local = stringAt(node, "metadata", "annotations", annotationLocalConfig) == "true"
 	if text := lookup(node, "metadata", "annotations", annotationDependsOn); text != nil {
-		m.dependencies(node, text.Value, report)
+		m.dependencies(node, text.Value, func(at *yaml.Node, field, reason, message string) { report(Error, at, field, reason, message) })
 	}
 	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
 	d.judge(m, node, doc)
+	for i := 0; i < len(traps) && !m.failed(); i++ {
+		m.report(traps[i])
+	}
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)
+	}
+}
+
+// report adds a problem of the object. Of more than maxProblems, only their number is said: a file with so many is wrong as a whole.
+func (m *manifest) report(p Problem) {
+	p.Object = m.object.ID
+	switch m.reported++; {
+	case m.reported <= maxProblems:
+		m.problems = append(m.problems, p)
+	case m.reported == maxProblems+1:
+		m.problems = append(m.problems, Problem{
+			Origin: m.object.Origin, Object: m.object.ID, Reason: ReasonLimit, Severity: p.Severity,
+			Message: fmt.Sprintf("has more than %d problems: only the first are listed", maxProblems),
+		})
+	case p.Severity == Error:
+		m.problems[maxProblems].Severity = Error
 	}
 }
 
@@ -208,18 +228,30 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) {
 		}
 	}
 	for _, cause := range v.Causes {
-		m.problems = append(m.problems, Problem{
-			Origin: d.origin(doc, place(node, cause.Field)), Object: m.object.ID,
-			Field: cause.Field, Reason: cause.Reason, Severity: Error, Message: cause.Message,
+		at, value := document.Find(node, cause.Field)
+		m.report(Problem{
+			Origin: d.origin(doc, at), Field: cause.Field, Reason: cause.Reason, Severity: Error, Message: unquoted(cause, value),
 		})
 	}
 	for _, warning := range v.Warnings {
 		field, message := splitWarning(warning)
-		m.problems = append(m.problems, Problem{
-			Origin: d.origin(doc, place(node, field)), Object: m.object.ID,
-			Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
+		m.report(Problem{
+			Origin: d.origin(doc, place(node, field)), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
 		})
 	}
+}
+
+// unquoted is a cause's message; where a string is wanted, it says what YAML takes the unquoted text for.
+func unquoted(cause verdict.Cause, value *yaml.Node) string {
+	const wanted = "must be a string, "
+	if value == nil || cause.Reason != string(metav1.CauseTypeTypeInvalid) || !strings.HasPrefix(cause.Message, wanted) {
+		return cause.Message
+	}
+	words := document.Words(value)
+	if words == "" {
+		return cause.Message
+	}
+	return wanted + "and unquoted it is " + words + " in YAML: quote it"
 }
 
 // splitWarning separates the field path that the server's warnings start with ("path.to.field: message").

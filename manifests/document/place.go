@@ -22,17 +22,27 @@ import (
 // with is followed, and the one that leads furthest counts. Validation leaves "metadata" out of some template paths (batch's
 // "spec.template.labels"), so an entry may also stand below it.
 func Place(root *yaml.Node, path string) *yaml.Node {
-	at, _ := follow(root, root, path)
+	at, _ := Find(root, path)
 	return at
 }
 
-// follow goes down from node, whose place is at, as far as path leads. It returns the place there, and how much of the path is left.
-// In a tree each node is come to by one way only, so the whole costs no more than the tree is large.
-func follow(at, node *yaml.Node, path string) (found *yaml.Node, left int) {
+// Find returns what Place returns, and the value that stands there; nil when the path leads further.
+func Find(root *yaml.Node, path string) (at, value *yaml.Node) {
+	found, left := follow(pair{root, root}, path)
+	if left > 0 {
+		return found.key, nil
+	}
+	return found.key, found.value
+}
+
+// follow goes down from a value as far as path leads. It returns what stands there, and how much of the path is left. In a tree each
+// node is come to by one way only, so the whole costs no more than the tree is large.
+func follow(from pair, path string) (found pair, left int) {
 	path = strings.TrimPrefix(path, ".")
-	found, left = at, len(path)
+	found, left = from, len(path)
+	node := from.value
 	try := func(at, value *yaml.Node, rest string) {
-		if deeper, remaining := follow(at, value, rest); remaining < left {
+		if deeper, remaining := follow(pair{at, value}, rest); remaining < left {
 			found, left = deeper, remaining
 		}
 	}
