@@ -39,19 +39,21 @@ type definition struct {
 	namespaced bool
 }
 
-// decoder turns the documents of one file into manifests.
+// decoder turns the documents of files into manifests, one file after the other.
 type decoder struct {
-	file    string
 	options Options
-	out     *parsed
+	encoder document.Encoder // its buffers serve every object
+
+	file string
+	out  *parsed
 }
 
 // decode reads one file. Everything wrong in it is a Problem; nothing is returned as an error.
-func decode(file string, data []byte, options Options) *parsed {
-	d := &decoder{file: file, options: options, out: &parsed{}}
-	if int64(len(data)) > options.MaxFileBytes {
+func (d *decoder) decode(file string, data []byte) *parsed {
+	d.file, d.out = file, &parsed{}
+	if int64(len(data)) > d.options.MaxFileBytes {
 		d.fileProblem(Origin{File: file}, ReasonLimit,
-			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", options.MaxFileBytes))
+			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", d.options.MaxFileBytes))
 		return d.out
 	}
 	document.Parse(file, data, d.document, func(err *document.SyntaxError) {
@@ -154,18 +156,15 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 		m.report(Problem{Origin: d.origin(doc, at), Field: field, Reason: reason, Severity: severity, Message: message})
 	}
 	var traps []Problem // said only of an object that is good otherwise, as the server's own warnings are
-	encoder := document.Encoder{
-		MaxDepth: d.options.MaxDepth,
-		Omit:     generated,
-		Report: func(at *yaml.Node, field string, fault document.Fault, message string) {
-			if fault == document.Trap {
-				traps = append(traps, Problem{Origin: d.origin(doc, at), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message})
-				return
-			}
-			report(Error, at, field, string(fault), message)
-		},
+	d.encoder.MaxDepth, d.encoder.Omit = d.options.MaxDepth, generated
+	d.encoder.Report = func(at *yaml.Node, field string, fault document.Fault, message string) {
+		if fault == document.Trap {
+			traps = append(traps, Problem{Origin: d.origin(doc, at), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message})
+			return
+		}
+		report(Error, at, field, string(fault), message)
 	}
-	text, namespaceAt := encoder.Encode(node)
+	text, namespaceAt := d.encoder.Encode(node)
 	checkMetadata(node, report)
 	m.declared = m.object.ID.Namespace
 	if m.object.ID.Name == "" { // not an object that anything could be said about

@@ -1,14 +1,14 @@
 package manifests
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"runtime"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
 // Loader turns trees into Sets. It remembers what the files of the last tree said, so that only what changed is parsed again.
@@ -78,9 +78,8 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 // decoded side by side.
 func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, error) {
 	files := make([]memo, len(names))
-	var decoders errgroup.Group
-	defer func() { _ = decoders.Wait() }() // on every way out; decoding itself never fails
-	decoders.SetLimit(runtime.GOMAXPROCS(0))
+	decode, finish := l.startDecoders()
+	defer finish() // on every way out
 	var size int64
 	for i, name := range names {
 		if err := ctx.Err(); err != nil {
@@ -90,19 +89,39 @@ func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, 
 		if err != nil {
 			return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
 		}
-		slot := &files[i]
-		if *slot = m; m.file == nil {
-			decoders.Go(func() error {
-				slot.file = decode(name, data, l.options)
-				return nil
-			})
+		if files[i] = m; m.file == nil {
+			decode(toDecode{name, data, &files[i]})
 		}
 		if size += m.bytes; size > l.options.MaxTreeBytes {
-			files = files[:i]
-			break
+			return files[:i], nil
 		}
 	}
-	return files, decoders.Wait()
+	return files, nil
+}
+
+// toDecode is a file that has been read, and where to put what it says.
+type toDecode struct {
+	name string
+	data []byte
+	slot *memo
+}
+
+// startDecoders starts one decoder for each processor. They are few and stay: a goroutine for each file would grow its stack each time,
+// to the depth that Kubernetes' validation needs.
+func (l *Loader) startDecoders() (start func(toDecode), finish func()) {
+	var decoders sync.WaitGroup
+	files := make(chan toDecode)
+	begin := sync.OnceFunc(func() { // nothing may have changed
+		for range runtime.GOMAXPROCS(0) {
+			decoders.Go(func() {
+				d := decoder{options: l.options}
+				for f := range files {
+					f.slot.file = d.decode(f.name, f.data)
+				}
+			})
+		}
+	})
+	return func(f toDecode) { begin(); files <- f }, func() { close(files); decoders.Wait() }
 }
 
 // readFile returns what is remembered of a file when its hash is the same, or else its content.
@@ -127,5 +146,12 @@ func readUpTo(tree fs.FS, name string, limit int64) (data []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = cmp.Or(err, file.Close()) }()
-	return io.ReadAll(io.LimitReader(file, limit))
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	text.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // so much is read at once
+	_, err = text.ReadFrom(io.LimitReader(file, limit))
+	return text.Bytes(), err
 }

@@ -34,7 +34,7 @@ func Parse(name string, data []byte, yield func(Document), fail func(*SyntaxErro
 		fail(at)
 		return
 	}
-	if path.Ext(name) == ".json" {
+	if isJSONFile(name, data) {
 		parseJSON(data, 0, 0, yield, fail)
 		return
 	}
@@ -46,6 +46,19 @@ func Parse(name string, data []byte, yield func(Document), fail func(*SyntaxErro
 		line += bytes.Count(chunk, []byte("\n"))
 		data = data[len(chunk):]
 	}
+}
+
+// isJSONFile decides how to read a file: by its extension, or else by its first characters. What begins like a JSON object might be YAML
+// too; hardly anybody writes that.
+func isJSONFile(name string, data []byte) bool {
+	switch path.Ext(name) {
+	case ".json":
+		return true
+	case ".yaml", ".yml":
+		return false
+	}
+	inner, found := bytes.CutPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	return found && bytes.HasPrefix(bytes.TrimLeft(inner, " \t\r\n"), []byte(`"`))
 }
 
 // unreadable finds the first byte that is no UTF-8, or the first character that no YAML or JSON text may hold.

@@ -63,6 +63,7 @@ func TestPlaces(t *testing.T) {
 		"JSON in YAML.yaml":     {"a: b\n---\n{\n\t\"c\": \"\\ud83d\\ude00\",\n\t\"d\": [1]}\n", "0 .a 1:1\n0 .a = \"b\" 1:4\n1 .c 4:2\n1 .c = \"😀\" 4:7\n1 .d 5:2\n1 .d[0] 5:8\n1 .d[0] = \"1\" 5:8\n"},
 		"JSON called YAML.yaml": {"\n{\"c\": \"\\/\\ud83d\\ude00\",\n \"é\": 1e2}\n", "0 .c 2:2\n0 .c = \"/😀\" 2:7\n0 .é 3:2\n0 .é = \"1e2\" 3:7\n"},
 		"two values.json":       {"{\"a\": \"é\", \"b\": 1}\r\n\r\n [null]", "0 .a 1:2\n0 .a = \"é\" 1:7\n0 .b 1:12\n0 .b = \"1\" 1:17\n1 [0] 3:3\n1 [0] = \"null\" 3:3\n"},
+		"JSON without a name":   {"{\n\"a\": 1}\n{\"b\": 2,}", "0 .a 2:1\n0 .a = \"1\" 2:6\n1 error 3:9 not valid JSON: invalid character '}' looking for beginning of object key string\n"},
 		"an error in one.yaml":  {"a: [\n---\nb: c\n---\nd: '\n", "0 error 1:1 not valid YAML: a value is missing, or starts with a bracket or comma: close what was opened, or quote the value\n1 .b 3:1\n1 .b = \"c\" 3:4\n2 error 5:4 not valid YAML: the quote that opens here is never closed\n"},
 		"an error below.yaml":   {"# a\u2028# b\na: '\n", "0 error 2:4 not valid YAML: the quote that opens here is never closed\n"},
 		"no text.yaml":          {"a: b\nc: ü\xff\n", "0 error 2:5 not UTF-8 text: save the file as UTF-8\n"},
