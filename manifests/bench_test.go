@@ -27,7 +27,6 @@ import (
 func BenchmarkWorkloadManifestsOnOneCore(b *testing.B) {
 	const n = 1000
 	tree := newMemoryTree(workloads(n))
-	b.ReportAllocs()
 	before := processorTime()
 	for b.Loop() {
 		if set := mustLoad(b, NewLoader(Options{}), tree, Target{}); len(set.Problems) > 0 || len(set.Objects) != n {

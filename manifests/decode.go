@@ -56,29 +56,44 @@ func (d *decoder) decode(file string, data []byte) *parsed {
 			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", d.options.MaxFileBytes))
 		return d.out
 	}
-	document.Parse(file, data, d.document, func(err *document.SyntaxError) {
-		at := Origin{File: file, Document: err.Document, Line: err.Line, Column: err.Column}
-		d.fileProblem(at, ReasonSyntax, err.Message)
-	})
+	for doc, err := range document.Parse(file, data) {
+		if err != nil {
+			at := Origin{File: file, Document: err.Document, Line: err.Line, Column: err.Column}
+			d.fileProblem(at, ReasonSyntax, err.Message)
+		} else if doc.Root != nil {
+			d.node(doc.Index, doc.Root, 0)
+		}
+		if d.full() {
+			break
+		}
+	}
 	return d.out
 }
 
+// full reports whether a limit is exceeded, and more need not be read.
+func (d *decoder) full() bool {
+	return d.out.documents > d.options.MaxDocuments || len(d.out.problems) > maxProblems
+}
+
 func (d *decoder) fileProblem(at Origin, reason, message string) {
-	if len(d.out.problems) < maxProblems {
-		d.out.problems = append(d.out.problems, Problem{Origin: at, Reason: reason, Severity: Error, Message: message})
+	d.add(Problem{Origin: at, Reason: reason, Severity: Error, Message: message})
+}
+
+// add takes a problem that belongs to no object. After maxProblems, one says that the rest of the file is not looked at.
+func (d *decoder) add(p Problem) {
+	if len(d.out.problems) == maxProblems {
+		p = Problem{
+			Origin: p.Origin, Reason: ReasonLimit, Severity: Error,
+			Message: fmt.Sprintf("the file has more than %d problems: the rest of it is not read", maxProblems),
+		}
+	}
+	if len(d.out.problems) <= maxProblems {
+		d.out.problems = append(d.out.problems, p)
 	}
 }
 
 func (d *decoder) origin(doc int, node *yaml.Node) Origin {
 	return Origin{File: d.file, Document: doc, Line: node.Line, Column: node.Column}
-}
-
-// document reads a document: an object, a list of objects, or nothing.
-func (d *decoder) document(doc document.Document) {
-	if doc.Root == nil || d.out.documents > d.options.MaxDocuments {
-		return
-	}
-	d.node(doc.Index, doc.Root, 0)
 }
 
 // node reads one object or list. Lists may hold lists.
@@ -106,7 +121,7 @@ func (d *decoder) node(doc int, node *yaml.Node, depth int) {
 		return
 	}
 	for _, item := range items.Content {
-		if d.out.documents <= d.options.MaxDocuments {
+		if !d.full() {
 			d.node(doc, item, depth)
 		}
 	}
@@ -158,11 +173,12 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	var traps []Problem // said only of an object that is good otherwise, as the server's own warnings are
 	d.encoder.MaxDepth, d.encoder.Omit = d.options.MaxDepth, generated
 	d.encoder.Report = func(at *yaml.Node, field string, fault document.Fault, message string) {
-		if fault == document.Trap {
+		switch {
+		case fault != document.Trap:
+			report(Error, at, field, string(fault), message)
+		case len(traps) <= maxProblems:
 			traps = append(traps, Problem{Origin: d.origin(doc, at), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message})
-			return
 		}
-		report(Error, at, field, string(fault), message)
 	}
 	text, namespaceAt := d.encoder.Encode(node)
 	checkMetadata(node, report)
@@ -170,7 +186,7 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	if m.object.ID.Name == "" { // not an object that anything could be said about
 		for _, p := range m.problems {
 			p.Object = ID{}
-			d.out.problems = append(d.out.problems, p)
+			d.add(p)
 		}
 		return
 	}

@@ -30,13 +30,13 @@ func outline(name, text string) string {
 			fmt.Fprintf(&b, "%d %s = %q %d:%d\n", doc, path, node.Value, node.Line, node.Column)
 		}
 	}
-	Parse(name, []byte(text), func(doc Document) {
-		if doc.Root != nil {
+	for doc, err := range Parse(name, []byte(text)) {
+		if err != nil {
+			fmt.Fprintf(&b, "%d error %d:%d %s\n", err.Document, err.Line, err.Column, err.Message)
+		} else if doc.Root != nil {
 			list(doc.Index, doc.Root, "")
 		}
-	}, func(err *SyntaxError) {
-		fmt.Fprintf(&b, "%d error %d:%d %s\n", err.Document, err.Line, err.Column, err.Message)
-	})
+	}
 	return b.String()
 }
 

@@ -27,18 +27,19 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		documents := 0
-		Parse(name, data, func(doc Document) {
-			if documents++; doc.Root != nil {
+		for doc, err := range Parse(name, data) {
+			switch documents++; {
+			case err != nil:
+				documents = -1 << 20
+				if inside(err.Line, err.Column); err.Column < 1 {
+					t.Errorf("no column: %v", err)
+				}
+			case doc.Root != nil:
 				walk(doc.Root, func(node *yaml.Node) { inside(node.Line, node.Column) })
 			}
-		}, func(err *SyntaxError) {
-			documents = -1 << 20
-			if inside(err.Line, err.Column); err.Column < 1 {
-				t.Errorf("no column: %v", err)
-			}
-		})
-		if outline(name, string(data)) != outline(name, string(data)) {
-			t.Error("two readings differ")
+		}
+		if once, twice := outline(name, string(data)), outline(name, string(data)); once != twice {
+			t.Errorf("two readings differ:\n%s\n%s", once, twice)
 		}
 		if isJSON || documents != 1 || !oneDocument(data) {
 			return
@@ -65,16 +66,16 @@ func FuzzPlace(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, field string) {
-		Parse("a.yaml", data, func(doc Document) {
-			if doc.Root == nil {
-				return
+		for doc, err := range Parse("a.yaml", data) {
+			if err != nil || doc.Root == nil {
+				continue
 			}
 			found, at := false, Place(doc.Root, field)
 			walk(doc.Root, func(node *yaml.Node) { found = found || node == at })
 			if !found {
 				t.Errorf("%q is at no node of the document: %+v", field, at)
 			}
-		}, func(*SyntaxError) {})
+		}
 	})
 }
 

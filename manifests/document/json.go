@@ -13,25 +13,27 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseJSON parses concatenated JSON values, of which the first is document index and stands below lines others, into the same nodes that YAML
-// gives.
-func parseJSON(data []byte, index, lines int, yield func(Document), fail func(*SyntaxError)) {
+// parseJSON parses concatenated JSON values, of which the first is document index and stands below lines others, into the same nodes
+// that YAML gives. It returns false when no more documents are wanted.
+func parseJSON(data []byte, index, lines int, yield func(Document, *SyntaxError) bool) bool {
 	p := newJSONParser(data, lines)
 	for ; ; index++ {
 		root, err := p.value()
 		if errors.Is(err, io.EOF) && root == nil {
-			return
+			return true
 		}
 		if err != nil {
 			message, offset := p.fault(err)
 			line, column := p.position(offset)
-			fail(&SyntaxError{Document: index, Line: line, Column: column, Message: "not valid JSON: " + message})
-			return
+			return yield(Document{Index: index},
+				&SyntaxError{Document: index, Line: line, Column: column, Message: "not valid JSON: " + message})
 		}
 		if isEmpty(root) {
 			root = nil
 		}
-		yield(Document{Index: index, Root: root})
+		if !yield(Document{Index: index, Root: root}, nil) {
+			return false
+		}
 	}
 }
 

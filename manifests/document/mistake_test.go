@@ -44,11 +44,11 @@ func TestMistakes(t *testing.T) {
 	golden.Check(t, name, string(txtar.Format(archive)))
 }
 
-func firstError(name, text string) (first *SyntaxError) {
-	Parse(name, []byte(text), func(Document) {}, func(err *SyntaxError) {
-		if first == nil {
-			first = err
+func firstError(name, text string) *SyntaxError {
+	for _, err := range Parse(name, []byte(text)) {
+		if err != nil {
+			return err
 		}
-	})
-	return first
+	}
+	return nil
 }

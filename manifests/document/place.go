@@ -72,7 +72,16 @@ func follow(from pair, path string) (found pair, left int) {
 func cutKey(path, key string) (rest string, ok bool) {
 	if bracketed, found := strings.CutPrefix(path, "["); found {
 		for _, quote := range []string{"", `"`, "'"} {
-			if rest, ok = strings.CutPrefix(bracketed, quote+key+quote+"]"); ok {
+			if rest, ok = strings.CutPrefix(bracketed, quote); !ok {
+				continue
+			}
+			if rest, ok = strings.CutPrefix(rest, key); !ok {
+				continue
+			}
+			if rest, ok = strings.CutPrefix(rest, quote); !ok {
+				continue
+			}
+			if rest, ok = strings.CutPrefix(rest, "]"); ok {
 				return rest, true
 			}
 		}

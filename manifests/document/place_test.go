@@ -221,7 +221,10 @@ func TestEveryNodeIsFoundByItsPath(t *testing.T) {
 			documents = append(documents, w.noted)
 		}
 		text := w.pick("", "\ufeff") + w.text.String()
-		Parse("a.yaml", []byte(text), func(doc Document) {
+		for doc, err := range Parse("a.yaml", []byte(text)) {
+			if err != nil {
+				t.Fatalf("the writer writes no YAML: %v\n%s", err, text)
+			}
 			for _, want := range documents[doc.Index] {
 				for _, path := range want.paths {
 					looked++
@@ -231,7 +234,7 @@ func TestEveryNodeIsFoundByItsPath(t *testing.T) {
 					}
 				}
 			}
-		}, func(err *SyntaxError) { t.Fatalf("the writer writes no YAML: %v\n%s", err, text) })
+		}
 	}
 	t.Logf("%d paths", looked)
 }

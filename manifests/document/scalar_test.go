@@ -52,7 +52,11 @@ func TestScalars(t *testing.T) {
 }
 
 func parseOne(text []byte) (root *yaml.Node) {
-	Parse("a.yaml", text, func(doc Document) { root = doc.Root }, func(*SyntaxError) {})
+	for doc, err := range Parse("a.yaml", text) {
+		if err == nil {
+			root = doc.Root
+		}
+	}
 	return root
 }
 
@@ -60,7 +64,11 @@ func parseOne(text []byte) (root *yaml.Node) {
 func encode(t *testing.T, text []byte) (out []byte, faults []string) {
 	t.Helper()
 	var root *yaml.Node
-	Parse("a.yaml", text, func(doc Document) { root = doc.Root }, func(err *SyntaxError) { faults = append(faults, err.Message) })
+	for doc, err := range Parse("a.yaml", text) {
+		if root = doc.Root; err != nil {
+			faults = append(faults, err.Message)
+		}
+	}
 	if root == nil {
 		return nil, faults
 	}
