@@ -15,11 +15,12 @@ import (
 // It is not safe for concurrent use.
 type Loader struct {
 	options Options
-	memo    map[string]memo // by path
+	last    []memo // of the last tree's files, in the order of their names
 }
 
 // memo is what a file said when it had that hash; empty when the tree knows no hashes.
 type memo struct {
+	name  string
 	hash  string
 	bytes int64
 	file  *parsed
@@ -27,7 +28,7 @@ type memo struct {
 
 // NewLoader returns a Loader that remembers nothing yet.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o.withDefaults(), memo: map[string]memo{}}
+	return &Loader{options: o.withDefaults()}
 }
 
 // hasher is an fs.FS that knows a hash of each file's content without reading it, as a Git tree does.
@@ -58,10 +59,9 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	}
 	a := newAssembly(tree, target)
 	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
-	l.memo = make(map[string]memo, len(files))
+	l.last = files
 	documents := 0
 	for i, file := range files {
-		l.memo[found.files[i]] = file
 		if documents += file.file.documents; documents > l.options.MaxDocuments {
 			a.tooMuch(found.files[i], fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
 			break
@@ -78,6 +78,7 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 // decoded side by side.
 func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, error) {
 	files := make([]memo, len(names))
+	last := l.last
 	decode, finish := l.startDecoders()
 	defer finish() // on every way out
 	var size int64
@@ -85,7 +86,14 @@ func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		m, data, err := l.readFile(tree, name)
+		for len(last) > 0 && last[0].name < name { // both are sorted
+			last = last[1:]
+		}
+		var known memo
+		if len(last) > 0 && last[0].name == name {
+			known = last[0]
+		}
+		m, data, err := l.readFile(tree, name, known)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
 		}
@@ -124,13 +132,14 @@ func (l *Loader) startDecoders() (start func(toDecode), finish func()) {
 	return func(f toDecode) { begin(); files <- f }, func() { close(files); decoders.Wait() }
 }
 
-// readFile returns what is remembered of a file when its hash is the same, or else its content.
-func (l *Loader) readFile(tree fs.FS, name string) (m memo, data []byte, err error) {
+// readFile returns what is known of a file when its hash is the same, or else its content.
+func (l *Loader) readFile(tree fs.FS, name string, known memo) (m memo, data []byte, err error) {
+	m.name = name
 	if h, ok := tree.(hasher); ok {
 		if m.hash, err = h.Hash(name); err != nil {
 			return memo{}, nil, err
 		}
-		if known, ok := l.memo[name]; ok && known.hash == m.hash {
+		if known.file != nil && known.hash == m.hash {
 			return known, nil, nil
 		}
 	}
