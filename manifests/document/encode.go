@@ -213,7 +213,7 @@ func (e *Encoder) scalar(node *yaml.Node) {
 		e.out = AppendString(e.out, node.Value)
 	default:
 		e.out = append(e.out, s.JSON...)
-		if form(node.Value) == octal && node.Value[1] != 'o' && !e.mode() {
+		if looksDecimal(node.Value) && form(node.Value) == octal && !e.mode() {
 			e.fail(node, Trap, "a number with a leading zero is octal in YAML: remove the zero, or quote it if it is meant as text")
 		}
 	}
@@ -221,6 +221,15 @@ func (e *Encoder) scalar(node *yaml.Node) {
 
 // mode reports whether the value being written is one of those that everybody writes in octal: a file's permissions.
 func (e *Encoder) mode() bool {
+	if len(e.path) == 0 {
+		return false
+	}
 	last := e.path[len(e.path)-1].key
 	return last != nil && strings.HasSuffix(strings.ToLower(last.Value), "mode")
+}
+
+// looksDecimal reports whether an octal number is written so that it looks like a larger one: 010, and neither 0o10 nor 007.
+func looksDecimal(text string) bool {
+	digits := strings.TrimLeft(text, "+-0_")
+	return len(digits) > 1 && !strings.ContainsAny(digits, "oO")
 }
