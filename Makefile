@@ -53,6 +53,11 @@ test: build devcluster ## run every test, on a dev cluster or on the one TEST_KU
 	bin/withcluster go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...
 
+# A metric "x" stands beside "x-limit", what is promised of it. On an idle machine: the numbers are of this one.
+.PHONY: bench
+bench: build ## measure what is promised of speed and memory, each beside its limit
+	@go test -v -run '^$$' -bench . -cpu 1 ./manifests/... | grep -E '^Benchmark.*[0-9]|bench_test.go|^(FAIL|panic)'
+
 .PHONY: generate
 generate: ## write deepcopy code and CRDs from the types in api/
 	$(call generate_into,api/v1alpha1)

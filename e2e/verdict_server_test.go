@@ -261,6 +261,9 @@ func refusal(err error) (answer, error) {
 func answerOf(v verdict.Verdict, theirs answer) answer {
 	var mine answer
 	for _, cause := range v.Causes {
+		if cause.Apply { // the server was asked by a POST
+			continue
+		}
 		mine.Causes = append(mine.Causes, cause.Field+": "+cause.Reason)
 		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid)
 		switch {

@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -25,6 +26,7 @@ type parsed struct {
 type manifest struct {
 	object      *Object // JSON is nil when the object has errors
 	problems    []Problem
+	reported    int  // problems, those that are not listed included
 	local       bool // config.kubernetes.io/local-config: read, and not applied
 	declared    string
 	namespaceAt int         // offset in the JSON of metadata.namespace's entry, comma included
@@ -38,44 +40,61 @@ type definition struct {
 	namespaced bool
 }
 
-// decoder turns the documents of one file into manifests.
+// decoder turns the documents of files into manifests, one file after the other.
 type decoder struct {
-	file    string
 	options Options
-	out     *parsed
+	encoder document.Encoder // its buffers serve every object
+
+	file string
+	out  *parsed
 }
 
 // decode reads one file. Everything wrong in it is a Problem; nothing is returned as an error.
-func decode(file string, data []byte, options Options) *parsed {
-	d := &decoder{file: file, options: options, out: &parsed{}}
-	if int64(len(data)) > options.MaxFileBytes {
+func (d *decoder) decode(file string, data []byte) *parsed {
+	d.file, d.out = file, &parsed{}
+	if int64(len(data)) > d.options.MaxFileBytes {
 		d.fileProblem(Origin{File: file}, ReasonLimit,
-			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", options.MaxFileBytes))
+			fmt.Sprintf("larger than %d bytes: split it, or raise the limit", d.options.MaxFileBytes))
 		return d.out
 	}
-	document.Parse(file, data, d.document, func(err *document.SyntaxError) {
-		at := Origin{File: file, Document: err.Document, Line: err.Line, Column: err.Column}
-		d.fileProblem(at, ReasonSyntax, err.Message)
-	})
+	for doc, err := range document.Parse(file, data) {
+		if err != nil {
+			at := Origin{File: file, Document: err.Document, Line: err.Line, Column: err.Column}
+			d.fileProblem(at, ReasonSyntax, err.Message)
+		} else if doc.Root != nil {
+			d.node(doc.Index, doc.Root, 0)
+		}
+		if d.full() {
+			break
+		}
+	}
 	return d.out
 }
 
+// full reports whether a limit is exceeded, and more need not be read.
+func (d *decoder) full() bool {
+	return d.out.documents > d.options.MaxDocuments || len(d.out.problems) > maxProblems
+}
+
 func (d *decoder) fileProblem(at Origin, reason, message string) {
-	if len(d.out.problems) < maxProblems {
-		d.out.problems = append(d.out.problems, Problem{Origin: at, Reason: reason, Severity: Error, Message: message})
+	d.add(Problem{Origin: at, Reason: reason, Severity: Error, Message: message})
+}
+
+// add takes a problem that belongs to no object. After maxProblems, one says that the rest of the file is not looked at.
+func (d *decoder) add(p Problem) {
+	if len(d.out.problems) == maxProblems {
+		p = Problem{
+			Origin: p.Origin, Reason: ReasonLimit, Severity: Error,
+			Message: fmt.Sprintf("the file has more than %d problems: the rest of it is not read", maxProblems),
+		}
+	}
+	if len(d.out.problems) <= maxProblems {
+		d.out.problems = append(d.out.problems, p)
 	}
 }
 
 func (d *decoder) origin(doc int, node *yaml.Node) Origin {
 	return Origin{File: d.file, Document: doc, Line: node.Line, Column: node.Column}
-}
-
-// document reads a document: an object, a list of objects, or nothing.
-func (d *decoder) document(doc document.Document) {
-	if doc.Root == nil || d.out.documents > d.options.MaxDocuments {
-		return
-	}
-	d.node(doc.Index, doc.Root, 0)
 }
 
 // node reads one object or list. Lists may hold lists.
@@ -103,7 +122,7 @@ func (d *decoder) node(doc int, node *yaml.Node, depth int) {
 		return
 	}
 	for _, item := range items.Content {
-		if d.out.documents <= d.options.MaxDocuments {
+		if !d.full() {
 			d.node(doc, item, depth)
 		}
 	}
@@ -149,29 +168,26 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 			Origin:  d.origin(doc, node),
 		},
 	}
-	report := func(at *yaml.Node, field, reason, message string) {
-		if len(m.problems) >= maxProblems {
-			return
+	report := func(severity Severity, at *yaml.Node, field, reason, message string) {
+		m.report(Problem{Origin: d.origin(doc, at), Field: field, Reason: reason, Severity: severity, Message: message})
+	}
+	var traps []Problem // said only of an object that is good otherwise, as the server's own warnings are
+	d.encoder.MaxDepth, d.encoder.Omit = d.options.MaxDepth, generated
+	d.encoder.Report = func(at *yaml.Node, field string, fault document.Fault, message string) {
+		switch {
+		case fault != document.Trap:
+			report(Error, at, field, string(fault), message)
+		case len(traps) <= maxProblems:
+			traps = append(traps, Problem{Origin: d.origin(doc, at), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message})
 		}
-		m.problems = append(m.problems, Problem{
-			Origin: d.origin(doc, at), Object: m.object.ID,
-			Field: field, Reason: reason, Severity: Error, Message: message,
-		})
 	}
-	encoder := document.Encoder{
-		MaxDepth: d.options.MaxDepth,
-		Omit:     generated,
-		Report: func(at *yaml.Node, field string, fault document.Fault, message string) {
-			report(at, field, string(fault), message)
-		},
-	}
-	text, namespaceAt := encoder.Encode(node)
+	text, namespaceAt := d.encoder.Encode(node)
 	checkMetadata(node, report)
 	m.declared = m.object.ID.Namespace
 	if m.object.ID.Name == "" { // not an object that anything could be said about
 		for _, p := range m.problems {
 			p.Object = ID{}
-			d.out.problems = append(d.out.problems, p)
+			d.add(p)
 		}
 		return
 	}
@@ -184,14 +200,34 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	copy(m.object.JSON, text)
 	m.local = stringAt(node, "metadata", "annotations", annotationLocalConfig) == "true"
 	if text := lookup(node, "metadata", "annotations", annotationDependsOn); text != nil {
-		m.dependencies(node, text.Value, report)
+		m.dependencies(node, text.Value, func(at *yaml.Node, field, reason, message string) { report(Error, at, field, reason, message) })
 	}
 	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
-	if typed := d.judge(m, node, doc); typed != nil && !m.local && !m.failed() {
+	typed := d.judge(m, node, doc)
+	for i := 0; i < len(traps) && !m.failed(); i++ {
+		m.report(traps[i])
+	}
+	if typed != nil && !m.local && !m.failed() {
 		d.lint(m, typed, node, doc)
 	}
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)
+	}
+}
+
+// report adds a problem of the object. Of more than maxProblems, only their number is said: a file with so many is wrong as a whole.
+func (m *manifest) report(p Problem) {
+	p.Object = m.object.ID
+	switch m.reported++; {
+	case m.reported <= maxProblems:
+		m.problems = append(m.problems, p)
+	case m.reported == maxProblems+1:
+		m.problems = append(m.problems, Problem{
+			Origin: m.object.Origin, Object: m.object.ID, Reason: ReasonLimit, Severity: p.Severity,
+			Message: fmt.Sprintf("has more than %d problems: only the first are listed", maxProblems),
+		})
+	case p.Severity == Error:
+		m.problems[maxProblems].Severity = Error
 	}
 }
 
@@ -214,19 +250,31 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
 		v = read.Create(m.declared)
 	}
 	for _, cause := range v.Causes {
-		m.problems = append(m.problems, Problem{
-			Origin: d.origin(doc, place(node, cause.Field)), Object: m.object.ID,
-			Field: cause.Field, Reason: cause.Reason, Severity: Error, Message: cause.Message,
+		at, value := document.Find(node, cause.Field)
+		m.report(Problem{
+			Origin: d.origin(doc, at), Field: cause.Field, Reason: cause.Reason, Severity: Error, Message: unquoted(cause, value),
 		})
 	}
 	for _, warning := range v.Warnings {
 		field, message := splitWarning(warning)
-		m.problems = append(m.problems, Problem{
-			Origin: d.origin(doc, place(node, field)), Object: m.object.ID,
-			Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
+		m.report(Problem{
+			Origin: d.origin(doc, place(node, field)), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
 		})
 	}
 	return read.Object
+}
+
+// unquoted is a cause's message; where a string is wanted, it says what YAML takes the unquoted text for.
+func unquoted(cause verdict.Cause, value *yaml.Node) string {
+	const wanted = "must be a string, "
+	if value == nil || cause.Reason != string(metav1.CauseTypeTypeInvalid) || !strings.HasPrefix(cause.Message, wanted) {
+		return cause.Message
+	}
+	words := document.Words(value)
+	if words == "" {
+		return cause.Message
+	}
+	return wanted + "and unquoted it is " + words + " in YAML: quote it"
 }
 
 // splitWarning separates the field path that the server's warnings start with ("path.to.field: message").

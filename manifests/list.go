@@ -56,11 +56,15 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 		}
 	}
 	ignored := gitignore.NewMatcher(patterns)
+	below := ""
+	if directory != "." {
+		below = directory + "/"
+	}
 	for _, entry := range entries {
-		name := path.Join(directory, entry.Name())
+		name := below + entry.Name()
 		switch wanted := entry.IsDir() || isManifest(name); {
 		case !wanted || strings.HasPrefix(entry.Name(), "."):
-		case ignored.Match(strings.Split(name, "/"), entry.IsDir()):
+		case len(patterns) > 0 && ignored.Match(strings.Split(name, "/"), entry.IsDir()):
 			l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})
 		case entry.IsDir():
 			if err := l.directory(tree, name, patterns); err != nil {

@@ -1,25 +1,26 @@
 package manifests
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"runtime"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
 // Loader turns trees into Sets. It remembers what the files of the last tree said, so that only what changed is parsed again.
 // It is not safe for concurrent use.
 type Loader struct {
 	options Options
-	memo    map[string]memo // by path
+	last    []memo // of the last tree's files, in the order of their names
 }
 
 // memo is what a file said when it had that hash; empty when the tree knows no hashes.
 type memo struct {
+	name  string
 	hash  string
 	bytes int64
 	file  *parsed
@@ -27,7 +28,7 @@ type memo struct {
 
 // NewLoader returns a Loader that remembers nothing yet.
 func NewLoader(o Options) *Loader {
-	return &Loader{options: o.withDefaults(), memo: map[string]memo{}}
+	return &Loader{options: o.withDefaults()}
 }
 
 // hasher is an fs.FS that knows a hash of each file's content without reading it, as a Git tree does.
@@ -58,10 +59,9 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	}
 	a := newAssembly(tree, target)
 	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
-	l.memo = make(map[string]memo, len(files))
+	l.last = files
 	documents := 0
 	for i, file := range files {
-		l.memo[found.files[i]] = file
 		if documents += file.file.documents; documents > l.options.MaxDocuments {
 			a.tooMuch(found.files[i], fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
 			break
@@ -78,40 +78,68 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 // decoded side by side.
 func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, error) {
 	files := make([]memo, len(names))
-	var decoders errgroup.Group
-	defer func() { _ = decoders.Wait() }() // on every way out; decoding itself never fails
-	decoders.SetLimit(runtime.GOMAXPROCS(0))
+	last := l.last
+	decode, finish := l.startDecoders()
+	defer finish() // on every way out
 	var size int64
 	for i, name := range names {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		m, data, err := l.readFile(tree, name)
+		for len(last) > 0 && last[0].name < name { // both are sorted
+			last = last[1:]
+		}
+		var known memo
+		if len(last) > 0 && last[0].name == name {
+			known = last[0]
+		}
+		m, data, err := l.readFile(tree, name, known)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
 		}
-		slot := &files[i]
-		if *slot = m; m.file == nil {
-			decoders.Go(func() error {
-				slot.file = decode(name, data, l.options)
-				return nil
-			})
+		if files[i] = m; m.file == nil {
+			decode(toDecode{name, data, &files[i]})
 		}
 		if size += m.bytes; size > l.options.MaxTreeBytes {
-			files = files[:i]
-			break
+			return files[:i], nil
 		}
 	}
-	return files, decoders.Wait()
+	return files, nil
 }
 
-// readFile returns what is remembered of a file when its hash is the same, or else its content.
-func (l *Loader) readFile(tree fs.FS, name string) (m memo, data []byte, err error) {
+// toDecode is a file that has been read, and where to put what it says.
+type toDecode struct {
+	name string
+	data []byte
+	slot *memo
+}
+
+// startDecoders starts one decoder for each processor. They are few and stay: a goroutine for each file would grow its stack each time,
+// to the depth that Kubernetes' validation needs.
+func (l *Loader) startDecoders() (start func(toDecode), finish func()) {
+	var decoders sync.WaitGroup
+	files := make(chan toDecode)
+	begin := sync.OnceFunc(func() { // nothing may have changed
+		for range runtime.GOMAXPROCS(0) {
+			decoders.Go(func() {
+				d := decoder{options: l.options}
+				for f := range files {
+					f.slot.file = d.decode(f.name, f.data)
+				}
+			})
+		}
+	})
+	return func(f toDecode) { begin(); files <- f }, func() { close(files); decoders.Wait() }
+}
+
+// readFile returns what is known of a file when its hash is the same, or else its content.
+func (l *Loader) readFile(tree fs.FS, name string, known memo) (m memo, data []byte, err error) {
+	m.name = name
 	if h, ok := tree.(hasher); ok {
 		if m.hash, err = h.Hash(name); err != nil {
 			return memo{}, nil, err
 		}
-		if known, ok := l.memo[name]; ok && known.hash == m.hash {
+		if known.file != nil && known.hash == m.hash {
 			return known, nil, nil
 		}
 	}
@@ -127,5 +155,12 @@ func readUpTo(tree fs.FS, name string, limit int64) (data []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = cmp.Or(err, file.Close()) }()
-	return io.ReadAll(io.LimitReader(file, limit))
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	text.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // so much is read at once
+	_, err = text.ReadFrom(io.LimitReader(file, limit))
+	return text.Bytes(), err
 }

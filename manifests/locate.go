@@ -17,15 +17,16 @@ func Locate(tree fs.FS, origin Origin, field string) Origin {
 		return origin
 	}
 	at := origin
-	document.Parse(origin.File, data, func(doc document.Document) {
-		if doc.Index != origin.Document || doc.Root == nil {
-			return
+	for doc, err := range document.Parse(origin.File, data) {
+		if err != nil || doc.Index != origin.Document || doc.Root == nil {
+			continue
 		}
 		if node := objectAt(doc.Root, origin); node != nil {
 			found := place(node, field)
 			at.Line, at.Column = found.Line, found.Column
+			break
 		}
-	}, func(*document.SyntaxError) {})
+	}
 	return at
 }
 

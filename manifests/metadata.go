@@ -2,7 +2,7 @@ package manifests
 
 import (
 	"fmt"
-	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,42 +10,69 @@ import (
 	"kilter.dev/kilter/manifests/document"
 )
 
+// reporter takes what is wrong with an object, or remarkable.
+type reporter func(severity Severity, at *yaml.Node, field, reason, message string)
+
 // checkMetadata reports what no manifest may lack or hold, whatever its kind.
-func checkMetadata(node *yaml.Node, report func(at *yaml.Node, field, reason, message string)) {
+func checkMetadata(node *yaml.Node, report reporter) {
 	key, metadata := entry(node, "metadata")
 	if metadata == nil {
-		report(node, "metadata", ReasonStructure, "metadata.name is missing")
+		report(Error, node, "metadata", ReasonStructure, "metadata.name is missing")
 		return
 	}
 	if metadata.Kind != yaml.MappingNode {
-		report(key, "metadata", string(metav1.CauseTypeTypeInvalid), "must be a mapping")
+		report(Error, key, "metadata", string(metav1.CauseTypeTypeInvalid), "must be a mapping")
 		return
 	}
 	for i := 0; i+1 < len(metadata.Content); i += 2 {
-		name, value := metadata.Content[i], metadata.Content[i+1]
-		if slices.Contains(serverFields, name.Value) && !document.IsNull(value) {
-			report(name, "metadata."+name.Value, string(metav1.CauseTypeForbidden), "set by the server: remove it")
+		key, value := metadata.Content[i], metadata.Content[i+1]
+		field := "metadata." + key.Value
+		if why, ok := refused[key.Value]; ok && !isUnset(value) {
+			report(Error, key, field, string(metav1.CauseTypeForbidden), why+": remove it")
+		} else if ignored(key, value) && !document.IsNull(value) {
+			report(Warning, key, field, ReasonWarning, "set by the server, and left out here: remove it")
 		}
 	}
 	nameKey, name := entry(metadata, "name")
 	generateKey, _ := entry(metadata, "generateName")
 	switch {
 	case name == nil && generateKey != nil:
-		report(generateKey, "metadata.generateName", ReasonStructure,
+		report(Error, generateKey, "metadata.generateName", ReasonStructure,
 			"gives a new object at every apply: give a name instead, so that the same object is kept as Git says")
 	case name == nil:
-		report(key, "metadata.name", ReasonStructure, "missing")
+		report(Error, key, "metadata.name", ReasonStructure, "missing")
 	case stringAt(metadata, "name") == "":
-		report(nameKey, "metadata.name", ReasonStructure, "must be a string that is not empty"+quoteHint(name))
+		report(Error, nameKey, "metadata.name", ReasonStructure, "must be a string that is not empty"+quoteHint(name))
 	}
 	if key, namespace := entry(metadata, "namespace"); namespace != nil && !document.IsNull(namespace) && stringAt(metadata, "namespace") == "" {
-		report(key, "metadata.namespace", ReasonStructure, "must be a string that is not empty, or be left out"+quoteHint(namespace))
+		report(Error, key, "metadata.namespace", ReasonStructure, "must be a string that is not empty, or be left out"+quoteHint(namespace))
 	}
 }
 
-// serverFields are the fields of metadata that the server owns. What it merely ignores is left out instead (generated).
-var serverFields = []string{
-	"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "managedFields", "resourceVersion", "uid",
+// refused are the fields of metadata with which the server refuses an apply, and why.
+var refused = map[string]string{
+	"managedFields":   "no apply may contain it",
+	"resourceVersion": "it names one state of the object, and the server would refuse every later apply",
+	"uid":             "the server chooses it, and refuses an apply for any other object",
+}
+
+// isUnset reports whether a value means to the server that the field is not there.
+func isUnset(value *yaml.Node) bool {
+	return document.IsNull(value) || value.Kind == yaml.ScalarNode && value.Value == ""
+}
+
+// ignored reports whether an entry of metadata is one that the server sets by itself, whatever a manifest says. A value that it could not
+// even read is not.
+func ignored(key, value *yaml.Node) bool {
+	switch key.Value {
+	case "creationTimestamp", "deletionTimestamp":
+		_, err := time.Parse(time.RFC3339, value.Value)
+		return err == nil || document.IsNull(value)
+	case "deletionGracePeriodSeconds":
+		s, err := document.Resolve(value)
+		return value.Kind == yaml.ScalarNode && err == nil && (s.Kind == document.Number || s.Kind == document.Null)
+	}
+	return false
 }
 
 // quoteHint is the way out for a name that YAML does not read as a string.
@@ -62,9 +89,11 @@ func generated(parent string, depth int, key, value *yaml.Node) bool {
 	case "status":
 		return depth == 1
 	case "creationTimestamp":
-		return parent == "metadata" && document.IsNull(value)
+		if parent == "metadata" && document.IsNull(value) {
+			return true // in templates, too
+		}
 	case "generation", "selfLink":
 		return depth == 2 && parent == "metadata"
 	}
-	return false
+	return depth == 2 && parent == "metadata" && ignored(key, value)
 }

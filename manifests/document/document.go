@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path"
 	"unicode/utf8"
 
@@ -26,26 +27,41 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
 
-// Parse reads a file and hands each document to yield, one at a time, so that only one node tree is alive. A syntax error in one
-// YAML document does not hide the next; in JSON it ends the file. A file is JSON when its name ends in .json.
-func Parse(name string, data []byte, yield func(Document), fail func(*SyntaxError)) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if at, ok := unreadable(data); ok {
-		fail(at)
-		return
-	}
-	if path.Ext(name) == ".json" {
-		parseJSON(data, 0, 0, yield, fail)
-		return
-	}
-	for index, line := 0, 0; len(data) > 0; index++ {
-		chunk := nextChunk(data)
-		if err := parseChunk(chunk, index, line, yield); err != nil {
-			fail(err)
+// Parse reads a file document by document, so that only one node tree is alive. With a syntax error comes a Document that has only its
+// Index; in YAML it does not hide the next document, in JSON it ends the file.
+func Parse(name string, data []byte) iter.Seq2[Document, *SyntaxError] {
+	return func(yield func(Document, *SyntaxError) bool) {
+		data := bytes.TrimPrefix(data, []byte("\ufeff"))
+		if at, ok := unreadable(data); ok {
+			yield(Document{}, at)
+			return
 		}
-		line += bytes.Count(chunk, []byte("\n"))
-		data = data[len(chunk):]
+		if isJSONFile(name, data) {
+			parseJSON(data, 0, 0, yield)
+			return
+		}
+		for index, line := 0, 0; len(data) > 0; index++ {
+			chunk := nextChunk(data)
+			if !parseChunk(chunk, index, line, yield) {
+				return
+			}
+			line += bytes.Count(chunk, []byte("\n"))
+			data = data[len(chunk):]
+		}
 	}
+}
+
+// isJSONFile decides how to read a file: by its extension, or else by its first characters. What begins like a JSON object might be YAML
+// too; hardly anybody writes that.
+func isJSONFile(name string, data []byte) bool {
+	switch path.Ext(name) {
+	case ".json":
+		return true
+	case ".yaml", ".yml":
+		return false
+	}
+	inner, found := bytes.CutPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	return found && bytes.HasPrefix(bytes.TrimLeft(inner, " \t\r\n"), []byte(`"`))
 }
 
 // unreadable finds the first byte that is no UTF-8, or the first character that no YAML or JSON text may hold.
@@ -106,32 +122,56 @@ func isMarker(line []byte, marker string) bool {
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
-// parseChunk parses one chunk whose first line is number line+1 of the file.
-func parseChunk(chunk []byte, index, line int, yield func(Document)) *SyntaxError {
-	if isJSON(chunk) {
-		parseJSON(chunk, index, line, yield, func(*SyntaxError) {})
-		return nil
+// parseChunk parses one chunk whose first line is number line+1 of the file. It returns false when no more documents are wanted.
+func parseChunk(chunk []byte, index, line int, yield func(Document, *SyntaxError) bool) bool {
+	text, above := afterMarker(chunk)
+	switch {
+	case isBlank(text): // starting a parser costs more than most documents
+		return yield(Document{Index: index}, nil)
+	case isJSON(text):
+		return parseJSON(text, index, line+above, yield)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(chunk))
 	for {
 		var node yaml.Node
 		err := decoder.Decode(&node)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return true
 		}
 		if err != nil {
-			return explain(err, chunk, index, line)
+			return yield(Document{Index: index}, explain(err, chunk, index, line))
 		}
 		doc := Document{Index: index}
 		if len(node.Content) > 0 && !isEmpty(node.Content[0]) {
 			doc.Root = node.Content[0]
 			move(doc.Root, line, foreignBreaks(chunk))
 		}
-		yield(doc)
+		if !yield(doc, nil) {
+			return false
+		}
 	}
 }
 
-// isJSON reports whether a chunk is one JSON object. Nearly all JSON is YAML as well, but for escapes such as "\ud83d\ude00".
+// isBlank reports whether a text holds nothing but white space and whole-line comments.
+func isBlank(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimLeft(line, " \r\n"); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return len(foreignBreaks(text)) == 0
+}
+
+// afterMarker returns a chunk without its first line when that is a bare "---", and how many lines that took off.
+func afterMarker(chunk []byte) (text []byte, lines int) {
+	if first, rest, ok := bytes.Cut(chunk, []byte("\n")); ok && string(bytes.TrimSpace(first)) == "---" {
+		return rest, 1
+	}
+	return chunk, 0
+}
+
+// isJSON reports whether a text is one JSON object. Nearly all JSON is YAML as well, but not what is indented with tabs, nor escapes
+// such as "\ud83d\ude00".
 func isJSON(chunk []byte) bool {
 	chunk = bytes.TrimSpace(chunk)
 	return len(chunk) > 0 && chunk[0] == '{' && json.Valid(chunk)

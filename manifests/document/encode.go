@@ -18,10 +18,11 @@ const (
 	Unsupported Fault = "Unsupported"         // YAML that Kubernetes' own tools read, and JSON has no words for
 	Duplicate   Fault = "FieldValueDuplicate" // a key given twice
 	TooDeep     Fault = "LimitExceeded"
+	Trap        Fault = "Warning" // fine, and perhaps not what the author thinks: the JSON is good nevertheless
 )
 
 // Encoder writes one object's node tree as compact JSON with sorted keys, and reports everything in it that has no place in a
-// manifest. After a report the JSON is not to be used.
+// manifest. After a report of anything but a Trap the JSON is not to be used.
 type Encoder struct {
 	MaxDepth int
 	// Omit tells which entries to leave out. Parent is the key of the mapping that holds the entry, "" for the root's and an item's;
@@ -115,7 +116,7 @@ func (e *Encoder) sequence(node *yaml.Node) {
 	e.out = append(e.out, ']')
 }
 
-// pair is one entry of a mapping.
+// pair is one entry of a mapping; where an item or a whole document is meant, both are that node.
 type pair struct{ key, value *yaml.Node }
 
 func (e *Encoder) mapping(node *yaml.Node) {
@@ -212,5 +213,23 @@ func (e *Encoder) scalar(node *yaml.Node) {
 		e.out = AppendString(e.out, node.Value)
 	default:
 		e.out = append(e.out, s.JSON...)
+		if looksDecimal(node.Value) && form(node.Value) == octal && !e.mode() {
+			e.fail(node, Trap, "a number with a leading zero is octal in YAML: remove the zero, or quote it if it is meant as text")
+		}
 	}
+}
+
+// mode reports whether the value being written is one of those that everybody writes in octal: a file's permissions.
+func (e *Encoder) mode() bool {
+	if len(e.path) == 0 {
+		return false
+	}
+	last := e.path[len(e.path)-1].key
+	return last != nil && strings.HasSuffix(strings.ToLower(last.Value), "mode")
+}
+
+// looksDecimal reports whether an octal number is written so that it looks like a larger one: 010, and neither 0o10 nor 007.
+func looksDecimal(text string) bool {
+	digits := strings.TrimLeft(text, "+-0_")
+	return len(digits) > 1 && !strings.ContainsAny(digits, "oO")
 }

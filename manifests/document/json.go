@@ -13,25 +13,27 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseJSON parses concatenated JSON values, of which the first is document index and stands below lines others, into the same nodes that YAML
-// gives.
-func parseJSON(data []byte, index, lines int, yield func(Document), fail func(*SyntaxError)) {
+// parseJSON parses concatenated JSON values, of which the first is document index and stands below lines others, into the same nodes
+// that YAML gives. It returns false when no more documents are wanted.
+func parseJSON(data []byte, index, lines int, yield func(Document, *SyntaxError) bool) bool {
 	p := newJSONParser(data, lines)
 	for ; ; index++ {
 		root, err := p.value()
 		if errors.Is(err, io.EOF) && root == nil {
-			return
+			return true
 		}
 		if err != nil {
-			line, column := p.position(p.errorOffset(err))
-			message := strings.TrimPrefix(err.Error(), "json: ")
-			fail(&SyntaxError{Document: index, Line: line, Column: column, Message: "not valid JSON: " + message})
-			return
+			message, offset := p.fault(err)
+			line, column := p.position(offset)
+			return yield(Document{Index: index},
+				&SyntaxError{Document: index, Line: line, Column: column, Message: "not valid JSON: " + message})
 		}
 		if isEmpty(root) {
 			root = nil
 		}
-		yield(Document{Index: index, Root: root})
+		if !yield(Document{Index: index, Root: root}, nil) {
+			return false
+		}
 	}
 }
 
@@ -39,6 +41,7 @@ func parseJSON(data []byte, index, lines int, yield func(Document), fail func(*S
 type jsonParser struct {
 	data    []byte
 	decoder *json.Decoder
+	lines   int // above the text
 	depth   int
 
 	// The last place asked for: places are asked for in order, so the text is walked once.
@@ -49,13 +52,16 @@ type jsonParser struct {
 const maxJSONDepth = 10_000
 
 func newJSONParser(data []byte, lines int) *jsonParser {
-	p := &jsonParser{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), line: lines + 1, column: 1}
+	p := &jsonParser{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), lines: lines, line: lines + 1, column: 1}
 	p.decoder.UseNumber()
 	return p
 }
 
-// position returns the line and column, in characters, of an offset that is not before the last one asked for.
+// position returns the line and column, in characters, of an offset.
 func (p *jsonParser) position(offset int) (line, column int) {
+	if offset < p.offset {
+		p.offset, p.line, p.column = 0, p.lines+1, 1
+	}
 	for p.offset < min(offset, len(p.data)) {
 		r, size := utf8.DecodeRune(p.data[p.offset:])
 		p.offset, p.column = p.offset+size, p.column+1
@@ -66,11 +72,29 @@ func (p *jsonParser) position(offset int) (line, column int) {
 	return p.line, p.column
 }
 
-func (p *jsonParser) errorOffset(err error) int {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return max(int(syntax.Offset)-1, 0)
+// fault says what is wrong with the text and at which offset. The decoder's tokens come without offsets in their errors, so the values
+// are read again as wholes.
+func (p *jsonParser) fault(err error) (message string, offset int) {
+	offset = int(p.decoder.InputOffset())
+	for again := json.NewDecoder(bytes.NewReader(p.data)); ; {
+		var value json.RawMessage
+		wrong := again.Decode(&value)
+		syntax, ok := errors.AsType[*json.SyntaxError](wrong)
+		switch {
+		case wrong == nil:
+			continue
+		case ok:
+			message, offset = syntax.Error(), int(syntax.Offset)-1
+		case errors.Is(wrong, io.ErrUnexpectedEOF):
+			message, offset = "the file ends before everything that was opened is closed", len(bytes.TrimRight(p.data, " \t\r\n"))-1
+		default: // only this parser finds fault with it
+			message = err.Error()
+		}
+		if offset >= 0 && offset < len(p.data) && p.data[offset] == '\'' {
+			message += ": strings stand in double quotes"
+		}
+		return message, max(offset, 0)
 	}
-	return int(p.decoder.InputOffset())
 }
 
 // next reads a token and returns the offset of its first byte.

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -19,8 +17,10 @@ type Scalar struct {
 	JSON string // the value as JSON; for strings unset: the node's Value is the string
 }
 
+// Kind is what a scalar is, in words.
 type Kind string
 
+// The kinds of scalars.
 const (
 	String Kind = "a string"
 	Bool   Kind = "a boolean"
@@ -28,13 +28,21 @@ const (
 	Null   Kind = "null"
 )
 
-// The words that YAML 1.1 gives a meaning when they stand unquoted.
-var (
-	trueWords  = []string{"true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON"}
-	falseWords = []string{"false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF"}
-	nullWords  = []string{"", "~", "null", "Null", "NULL"}
-	notNumbers = []string{".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"}
-)
+// words are those that YAML 1.1 gives a meaning when they stand unquoted.
+var words = func() map[string]Scalar {
+	all := map[string]Scalar{}
+	for meaning, list := range map[Scalar]string{
+		{Bool, "true"}:  "true True TRUE y Y yes Yes YES on On ON",
+		{Bool, "false"}: "false False FALSE n N no No NO off Off OFF",
+		{Null, "null"}:  "~ null Null NULL",
+		{Number, ""}:    ".nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF",
+	} {
+		for word := range strings.FieldsSeq(list) {
+			all[word] = meaning
+		}
+	}
+	return all
+}()
 
 // yamlFloat is the YAML 1.1 float without base 60, which kubectl's parser leaves out too.
 var yamlFloat = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
@@ -64,19 +72,17 @@ func plain(text string) (Scalar, error) {
 	if !strings.ContainsRune("+-.0123456789yYnNtTfFoO~", rune(text[0])) { // nothing else starts a word or number
 		return Scalar{Kind: String}, nil
 	}
+	if word, ok := words[text]; ok {
+		if word.JSON == "" {
+			return Scalar{}, errors.New("infinity and not-a-number are not allowed in Kubernetes objects: quote it if it is meant as text")
+		}
+		return word, nil
+	}
 	switch {
-	case slices.Contains(trueWords, text):
-		return Scalar{Bool, "true"}, nil
-	case slices.Contains(falseWords, text):
-		return Scalar{Bool, "false"}, nil
-	case slices.Contains(nullWords, text):
-		return Scalar{Null, "null"}, nil
-	case slices.Contains(notNumbers, text):
-		return Scalar{}, errors.New("infinity and not-a-number are not allowed in Kubernetes objects: quote it if it is meant as text")
 	case text[0] == '.':
-		// Kubectl's parser takes whatever Go reads as a float here, underscores excepted.
+		// Kubectl's parser takes whatever Go reads as a float here.
 		if _, err := strconv.ParseFloat(text, 64); err == nil {
-			return decimal(text)
+			return decimal(strings.ReplaceAll(text, "_", ""))
 		}
 		return Scalar{Kind: String}, nil
 	case strings.IndexByte("+-0123456789", text[0]) < 0:
@@ -99,11 +105,12 @@ func number(text string) (Scalar, error) {
 	return Scalar{Kind: String}, nil
 }
 
-// decimal reads a number that must go through a 64-bit float, and refuses it when that changes it.
+// decimal reads a number that must go through a 64-bit float, and refuses it when that changes it. What is too large for one is text to
+// kubectl: 1e999, as some abbreviated commits look.
 func decimal(text string) (Scalar, error) {
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsInf(f, 0) {
-		return Scalar{}, errors.New("the number is too large: quote it if it is meant as text")
+	if err != nil {
+		return Scalar{Kind: String}, nil
 	}
 	if !exact(text, f) {
 		return Scalar{}, errors.New("the number has more digits than a 64-bit float keeps: shorten it, or quote it if it is meant as text")
@@ -136,4 +143,53 @@ func significant(text string) (digits string, exponent int) {
 	exponent -= len(fraction)
 	trimmed := strings.TrimRight(digits, "0")
 	return trimmed, exponent + len(digits) - len(trimmed)
+}
+
+// Words says what YAML takes a plain scalar for, without its value where that could be secret: "the boolean false", "an octal number".
+// It is empty for strings.
+func Words(node *yaml.Node) string {
+	s, err := Resolve(node)
+	switch {
+	case node.Kind != yaml.ScalarNode || err != nil || s.Kind == String:
+		return ""
+	case s.Kind == Bool:
+		return "the boolean " + s.JSON
+	case s.Kind == Number:
+		return form(node.Value)
+	}
+	return string(s.Kind)
+}
+
+// The forms of numbers that surprise.
+const (
+	octal       = "an octal number"
+	hexadecimal = "a hexadecimal number"
+	binary      = "a binary number"
+	grouped     = "a number whose digits the underscores group"
+	scientific  = "a number with an exponent"
+	fraction    = "a decimal fraction"
+)
+
+// form names the way in which a number is written.
+func form(text string) string {
+	text = strings.ToLower(strings.TrimLeft(text, "+-"))
+	digits, prefix := strings.ReplaceAll(text, "_", ""), ""
+	if len(digits) > 1 {
+		prefix = digits[:2]
+	}
+	switch {
+	case prefix == "0x":
+		return hexadecimal
+	case prefix == "0b":
+		return binary
+	case prefix == "0o" || len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "01234567") == "":
+		return octal
+	case strings.Contains(text, "_"):
+		return grouped
+	case strings.Contains(text, "e"):
+		return scientific
+	case strings.Contains(text, "."):
+		return fraction
+	}
+	return string(Number)
 }

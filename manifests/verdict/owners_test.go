@@ -6,12 +6,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// TestRepeatedOwnersAreOne gives one controller twice: only two different ones are refused.
+// TestRepeatedOwnersAreOne gives one controller twice: a POST refuses only two different ones, and an apply any list with the same key twice.
 func TestRepeatedOwnersAreOne(t *testing.T) {
 	const owner = `{"apiVersion":"example.com/v1","kind":"Owner","name":"o","uid":"u","controller":true}`
 	const manifest = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","ownerReferences":[` + owner + "," + owner + `]}}`
 	got, ok := Create(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, "", []byte(manifest))
-	if !ok || len(got.Causes) != 0 || len(got.Warnings) != 1 {
-		t.Errorf("%v, %+v; want one warning", ok, got)
+	if !ok || len(got.Causes) != 1 || !got.Causes[0].Apply || len(got.Warnings) != 1 {
+		t.Errorf("%v, %+v; want one cause of an apply, and one warning", ok, got)
 	}
 }
