@@ -58,7 +58,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.Run("cold", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if set := mustLoad(b, NewLoader(Options{}), tree, Target{}); len(set.Problems) > 0 || len(set.Objects) != n {
+			if set := mustLoad(b, NewLoader(Options{}), tree, Target{}); set.Rejected() || len(set.Objects) != n {
 				b.Fatal(len(set.Objects), set.Problems)
 			}
 		}

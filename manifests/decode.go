@@ -28,6 +28,14 @@ type manifest struct {
 	declared    string
 	namespaceAt int         // offset in the JSON of metadata.namespace's entry, comma included
 	defines     *definition // for a CustomResourceDefinition
+	references  []reference
+
+	// What is known of it beside the rest of the tree (assemble.go).
+	unserved bool              // nothing serves its kind
+	load     int               // the last load that it was part of
+	indexed  *Object           // its object in the index
+	places   map[string]Origin // of fields that something was said about
+	loose    []finding         // what is wrong with its references
 }
 
 // definition is what a CustomResourceDefinition in the tree makes known.
@@ -178,10 +186,9 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	m.object.JSON = make([]byte, len(encode.out)) // exact: it lives as long as the commit
 	copy(m.object.JSON, encode.out)
 	m.local = stringAt(node, "metadata", "annotations", annotationLocalConfig) == "true"
-	if text := lookup(node, "metadata", "annotations", annotationDependsOn); text != nil {
-		m.dependencies(node, text.Value, report)
-	}
-	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
+	d.annotations(m, node, doc)
+	m.references = referencesOf(m.object.ID, node)
+	m.object.Uses = inNamespace(uses(m.references), m.declared)
 	d.judge(m, node, doc)
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)

@@ -36,9 +36,12 @@ const (
 	ReasonField       = verdict.ReasonUnknownField
 	ReasonCycle       = "DependencyCycle"
 	ReasonNoTarget    = "DependencyNotFound"
-	ReasonEmpty       = "NoManifests" // the path holds files, and none of them is a manifest
-	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, kustomizations…
-	ReasonWarning     = "Warning"     // accepted, and not what the author may think
+	ReasonNoReference = "ReferenceNotFound" // what the object refers to is not in the tree
+	ReasonNoKey       = "KeyNotFound"       // the ConfigMap or Secret in the tree lacks the key
+	ReasonNoEffect    = "NoEffect"          // an annotation that Kilter does not honour
+	ReasonEmpty       = "NoManifests"       // the path holds files, and none of them is a manifest
+	ReasonUnsupported = "Unsupported"       // valid elsewhere, refused here: aliases, kustomizations…
+	ReasonWarning     = "Warning"           // accepted, and not what the author may think
 )
 
 // String renders the Problem in the style of a compiler: "file:line:column: object: field: message".
