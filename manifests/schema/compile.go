@@ -58,7 +58,7 @@ func compile(
 		p.Description, p.Title, p.Example, p.ExternalDocs = "", "", nil, nil
 	})
 	structural, err := structuralschema.NewStructural(props)
-	if err != nil {
+	if err != nil || len(structuralschema.ValidateStructural(nil, structural)) > 0 {
 		return nil, errors.New("the schema is not structural")
 	}
 	structural = structural.DeepCopy() // its defaults are props' own

@@ -3,6 +3,7 @@ package schema
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (v *Version) decode(object *unstructured.Unstructured, text []byte) (unknow
 	defaulting.PruneNonNullableNullsWithoutDefaults(object.Object, v.structural)
 	malformed, paths := objectmeta.CoerceWithOptions(nil, object.Object, v.structural, false, objectmeta.CoerceOptions{ReturnUnknownFieldPaths: true})
 	if malformed != nil {
-		return nil, undecodable(malformed.Field, "does not fit an object's "+malformed.Field[strings.LastIndexByte(malformed.Field, '.')+1:])
+		return nil, embedded(malformed)
 	}
 	unknown = append(unknown, paths...)
 	object.SetAPIVersion(apiVersion)
@@ -78,6 +79,20 @@ func (v *Version) decode(object *unstructured.Unstructured, text []byte) (unknow
 // undecodable is the verdict on an object that the server cannot read; its own words may hold values.
 func undecodable(at, message string) verdict.Verdict {
 	return verdict.Verdict{Causes: []verdict.Cause{{Field: at, Reason: string(metav1.CauseTypeTypeInvalid), Message: message}}}
+}
+
+// embedded is the verdict on an object within the object whose apiVersion, kind or metadata the server cannot read.
+func embedded(malformed *field.Error) verdict.Verdict {
+	parent, ok := strings.CutSuffix(malformed.Field, "metadata")
+	if text, err := json.Marshal(map[string]any{"metadata": malformed.BadValue}); ok && err == nil {
+		if causes := verdict.DecodeMetadata(text); len(causes) > 0 {
+			for i := range causes {
+				causes[i].Field = parent + causes[i].Field
+			}
+			return verdict.Verdict{Causes: causes}
+		}
+	}
+	return undecodable(malformed.Field, "must be a string")
 }
 
 // unknownFields is the verdict on an object with fields that the schema does not have. The server says nothing else of it.
