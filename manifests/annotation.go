@@ -125,7 +125,7 @@ func noEffect(id ID, key, value string) string {
 	if near := verdict.Nearest(value, values); near != "" {
 		return "the value has no effect: did you mean " + near + "?"
 	}
-	return "the value has no effect: the values are " + strings.Join(values, ", ")
+	return "the value has no effect: write " + strings.Join(values, " or ")
 }
 
 func unknownAnnotation(key string) string {

@@ -186,7 +186,8 @@ func removedAPI(m *manifest) (release string, replacement schema.GroupVersionKin
 	return "", schema.GroupVersionKind{}, false
 }
 
-// dependencies reports depends-on targets that are not in the tree, and cycles.
+// dependencies reports depends-on targets that are not in the tree, and circles. A circle is a Problem of every annotation along it: any one
+// of them may be the wrong one, and its author should see it in the file that was just written.
 func (a *assembly) dependencies(x *index, local map[ID]bool) {
 	var annotated []*Object
 	told := 0
@@ -205,9 +206,11 @@ func (a *assembly) dependencies(x *index, local map[ID]bool) {
 			})
 		}
 	}
+	closes := map[ID]bool{} // one circle is enough for each annotation
 	for _, circle := range cycles(annotated, func(id ID) *Object { return x.byID[id].object }, x.edges) {
 		for i, s := range circle {
-			if s.why == asAsked {
+			if s.why == asAsked && !closes[s.id] {
+				closes[s.id] = true
 				a.problem(x.byID[s.id], dependsOnField, Problem{Reason: ReasonCycle, Severity: Error, Message: circle.message(i)})
 			}
 		}

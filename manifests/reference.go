@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
@@ -68,7 +69,7 @@ func (a *assembly) references(x *index, local map[ID]bool) {
 			continue
 		}
 		if g.users > 1 {
-			text += fmt.Sprintf(" (%d more refer to it)", g.users-1)
+			text += " (named by " + phrase.Count(g.users-1, "more object") + ")"
 		}
 		a.problem(g.first, g.field, Problem{Reason: ReasonNoReference, Severity: Warning, Message: text})
 	}
