@@ -29,7 +29,8 @@ type assembly struct {
 type memory struct {
 	index   index
 	customs customs
-	missing map[ID]string // what is said of objects that are not in the tree; empty for nothing
+	gaps    map[ID]*gap
+	kinds   kinds
 }
 
 func newAssembly(tree fs.FS, target Target, m *memory) *assembly {
@@ -56,8 +57,12 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 	scope := newScope(a.manifests, a.target)
 	local := map[ID]bool{}
 	var applied []*manifest
+	settled := a.memory.kinds.update(a.manifests, scope, a.target.namespace())
 	for _, m := range a.manifests {
-		a.settle(m, scope)
+		if m.settled != settled || m.remarked {
+			a.settle(m, scope)
+			m.settled = settled
+		}
 		if !m.local {
 			applied = append(applied, m)
 			a.report(m)
@@ -89,6 +94,7 @@ func (a *assembly) settle(m *manifest, scope *scope) {
 	gvk := m.object.GroupVersionKind()
 	namespaced, known := scope.of(gvk)
 	m.unserved = !known
+	m.remarked = !known || !namespaced && m.declared != "" // something is to be said at every load
 	switch {
 	case !known:
 		m.setNamespace(m.declared)

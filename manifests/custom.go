@@ -1,9 +1,13 @@
 package manifests
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -49,7 +53,8 @@ func (a *assembly) judgeCustom(ctx context.Context, x *index, s *scope) error {
 		}
 	}
 	var judged []*manifest
-	var keys, missing []verdictKey
+	var keys []verdictKey
+	missing := map[verdictKey]*manifest{}
 	for _, m := range x.all {
 		crd := s.definitions[m.object.ID.GroupKind()]
 		if crd == nil || crds[crd.object.Hash] == nil || m.object.JSON == nil || m.unserved {
@@ -59,18 +64,22 @@ func (a *assembly) judgeCustom(ctx context.Context, x *index, s *scope) error {
 		judged, keys = append(judged, m), append(keys, key)
 		if v, known := old.verdicts[key]; known {
 			current.verdicts[key] = v
-		} else if _, twice := current.verdicts[key]; !twice {
-			current.verdicts[key] = verdict.Verdict{} // until it is known
-			missing = append(missing, key)
+		} else {
+			missing[key] = m
 			current.compile(key.versionKey, crd)
 		}
 	}
-	if err := current.judge(ctx, missing, judged, keys); err != nil {
+	if err := current.judge(ctx, missing); err != nil {
 		return err
 	}
 	*old = current
 	for i, m := range judged {
-		a.tell(m, current.verdicts[keys[i]])
+		if v, known := current.verdicts[keys[i]]; known {
+			a.tell(m, v)
+		} else {
+			a.problem(m, "", Problem{Reason: ReasonLimit, Severity: Warning,
+				Message: fmt.Sprintf("not checked by its CRD, since the rules of all took longer than %s: the server decides at apply", maxJudging)})
+		}
 	}
 	return nil
 }
@@ -87,32 +96,33 @@ func (c *customs) compile(key versionKey, crd *manifest) {
 	c.versions[key] = compiled{version}
 }
 
-// judge fills in the missing verdicts, side by side.
-func (c *customs) judge(ctx context.Context, missing []verdictKey, judged []*manifest, keys []verdictKey) error {
-	texts := make(map[verdictKey][]byte, len(judged))
-	for i, m := range judged {
-		texts[keys[i]] = m.object.JSON
-	}
-	verdicts := make([]verdict.Verdict, len(missing))
-	group, ctx := errgroup.WithContext(ctx)
+// maxJudging bounds the time for the verdicts of one load. The server bounds the rules of one object, to a second or so; a tree can
+// hold thousands.
+const maxJudging = time.Minute
+
+// judge gives the missing verdicts, side by side. What takes too long stays missing; the error is the context's.
+func (c *customs) judge(ctx context.Context, missing map[verdictKey]*manifest) error {
+	bounded, cancel := context.WithTimeout(ctx, maxJudging)
+	defer cancel()
+	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, key := range missing {
+	var lock sync.Mutex // of verdicts
+	for key, m := range missing {
 		version := c.versions[key.versionKey]
-		if version.Version == nil {
-			continue
-		}
 		group.Go(func() error {
-			verdicts[i] = version.Create(ctx, texts[key])
-			return ctx.Err()
+			var v verdict.Verdict
+			if version.Version != nil && bounded.Err() == nil {
+				v = version.Create(bounded, m.object.JSON)
+			}
+			if bounded.Err() == nil { // a rule that was broken off has failed
+				lock.Lock()
+				defer lock.Unlock()
+				c.verdicts[key] = v
+			}
+			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for i, key := range missing {
-		c.verdicts[key] = verdicts[i]
-	}
-	return nil
+	return cmp.Or(group.Wait(), ctx.Err())
 }
 
 // tell reports a verdict, without what decoding the metadata has said already.

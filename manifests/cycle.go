@@ -2,7 +2,6 @@ package manifests
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -21,7 +20,10 @@ const maxCycles = 100
 // cycles finds circles of dependencies: for every object whose annotation is part of one, some circle through it, the shortest. Nothing
 // but an annotation can close a circle, so only objects that have it are asked. They come sorted.
 func cycles(annotated []*Object, object func(ID) *Object, e edges) []cycle {
-	c := components{object: object, edges: e, index: map[ID]int{}, low: map[ID]int{}, onStack: map[ID]bool{}, of: map[ID]int{}}
+	c := components{
+		object: object, edges: e, known: map[ID][]hop{},
+		index: map[ID]int{}, low: map[ID]int{}, onStack: map[ID]bool{}, of: map[ID]int{},
+	}
 	var found []cycle
 	told := map[ID]bool{}
 	for _, o := range annotated {
@@ -29,12 +31,12 @@ func cycles(annotated []*Object, object func(ID) *Object, e edges) []cycle {
 			break
 		}
 		if c.index[o.ID] == 0 {
-			c.visit(o)
+			c.visit(o.ID)
 		}
 		if told[o.ID] {
 			continue
 		}
-		if circle := c.through(o); circle != nil {
+		if circle := c.through(o.ID); circle != nil {
 			found = append(found, circle)
 			for _, s := range circle {
 				told[s.id] = told[s.id] || s.why == asAsked
@@ -49,52 +51,64 @@ func cycles(annotated []*Object, object func(ID) *Object, e edges) []cycle {
 type components struct {
 	object     func(ID) *Object
 	edges      edges
+	known      map[ID][]hop
 	index, low map[ID]int // from 1
 	stack      []ID
 	onStack    map[ID]bool
 	of         map[ID]int // the component of each object that was visited, named by the index of its first
 }
 
-func (c *components) visit(o *Object) {
+// before returns what an object waits for, sorted.
+func (c *components) before(id ID) []hop {
+	hops, known := c.known[id]
+	if !known {
+		for next, why := range c.edges.from(c.object(id)) {
+			hops = append(hops, hop{next, why})
+		}
+		slices.SortFunc(hops, func(a, b hop) int { return a.id.Compare(b.id) })
+		c.known[id] = hops
+	}
+	return hops
+}
+
+func (c *components) visit(id ID) {
 	n := len(c.index) + 1
-	c.index[o.ID], c.low[o.ID], c.onStack[o.ID] = n, n, true
-	c.stack = append(c.stack, o.ID)
-	for id := range c.edges.from(o) {
+	c.index[id], c.low[id], c.onStack[id] = n, n, true
+	c.stack = append(c.stack, id)
+	for _, next := range c.before(id) {
 		switch {
-		case c.index[id] == 0:
-			c.visit(c.object(id))
-			c.low[o.ID] = min(c.low[o.ID], c.low[id])
-		case c.onStack[id]:
-			c.low[o.ID] = min(c.low[o.ID], c.index[id])
+		case c.index[next.id] == 0:
+			c.visit(next.id)
+			c.low[id] = min(c.low[id], c.low[next.id])
+		case c.onStack[next.id]:
+			c.low[id] = min(c.low[id], c.index[next.id])
 		}
 	}
-	if c.low[o.ID] != n {
+	if c.low[id] != n {
 		return
 	}
-	at := slices.Index(c.stack, o.ID)
-	for _, id := range c.stack[at:] {
-		c.of[id], c.onStack[id] = n, false
+	at := slices.Index(c.stack, id)
+	for _, member := range c.stack[at:] {
+		c.of[member], c.onStack[member] = n, false
 	}
 	c.stack = c.stack[:at]
 }
 
-// through returns the shortest circle that starts with an annotation of o, or nil. It searches breadth first, within o's component.
-func (c *components) through(o *Object) cycle {
+// through returns the shortest circle that starts with an annotation of an object, or nil. It searches breadth first, within the object's
+// component.
+func (c *components) through(start ID) cycle {
 	from := map[ID]hop{} // how each object was reached
-	queue := []ID{o.ID}
-	for first := true; len(queue) > 0; first = false {
+	for queue := []ID{start}; len(queue) > 0; queue = queue[1:] {
 		id := queue[0]
-		queue = queue[1:]
-		before := c.edges.from(c.object(id))
-		for _, next := range slices.SortedFunc(maps.Keys(before), ID.Compare) {
-			if _, seen := from[next]; seen || c.of[next] != c.of[o.ID] || first && before[next] != asAsked {
+		for _, next := range c.before(id) {
+			if _, seen := from[next.id]; seen || c.of[next.id] != c.of[start] || id == start && next.why != asAsked {
 				continue
 			}
-			from[next] = hop{id, before[next]}
-			if next == o.ID {
-				return back(from, o.ID)
+			from[next.id] = hop{id, next.why}
+			if next.id == start {
+				return back(from, start)
 			}
-			queue = append(queue, next)
+			queue = append(queue, next.id)
 		}
 	}
 	return nil

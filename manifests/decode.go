@@ -31,6 +31,9 @@ type manifest struct {
 	references  []reference
 
 	// What is known of it beside the rest of the tree (assemble.go).
+	kind     int               // its number among the kinds of the Loader, from 1
+	settled  int               // the settlement by which its object has its namespace
+	remarked bool              // settling it reports something
 	unserved bool              // nothing serves its kind
 	load     int               // the last load that it was part of
 	indexed  *Object           // its object in the index

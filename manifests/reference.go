@@ -27,47 +27,56 @@ import (
 
 // finding is what is wrong with one reference.
 type finding struct {
-	target  ID     // what is missing; zero for a missing key
+	gap     *gap   // what is missing; nil for a missing key
 	field   string // where
 	message string // of a missing key
+}
+
+// gap is an object that is not in the tree. Those of a tree are kept until objects come or go.
+type gap struct {
+	id        ID
+	explained bool
+	text      string // empty when nothing is to be said
+
+	// In the current load:
+	load  int
+	first *manifest // that refers to it
+	field string    // there
+	users int
 }
 
 // references reports references that lead nowhere. What was found for an object is kept as long as nothing that it depends on has changed.
 func (a *assembly) references(x *index, local map[ID]bool) {
 	again := x.fresh
-	if !x.sameIDs || slices.ContainsFunc(x.fresh, isReferred) {
-		again, a.memory.missing = x.order, map[ID]string{}
+	if !x.sameIDs || a.memory.gaps == nil || slices.ContainsFunc(x.fresh, isReferred) {
+		again, a.memory.gaps = x.order, map[ID]*gap{}
 	}
 	keys := keysOf{}
 	for _, m := range again {
-		m.loose = x.dangling(m, keys)
+		m.loose = a.dangling(x, m, keys)
 	}
-	type gap struct {
-		first *manifest
-		field string
-		users int
-	}
-	gaps := map[ID]*gap{}
-	var missing []ID
+	var gaps []*gap
 	for _, m := range x.order {
-		for _, f := range m.loose {
-			switch g := gaps[f.target]; {
-			case f.message != "":
+		for i := range m.loose {
+			f := &m.loose[i]
+			g := f.gap
+			switch {
+			case g == nil:
 				a.problem(m, f.field, Problem{Reason: ReasonNoKey, Severity: Warning, Message: f.message})
-			case g != nil:
+			case g.load == x.loads:
 				g.users++
 			default:
-				gaps[f.target] = &gap{m, f.field, 1}
-				missing = append(missing, f.target)
+				g.load, g.first, g.field, g.users = x.loads, m, f.field, 1
+				gaps = append(gaps, g)
 			}
 		}
 	}
-	texts := a.explain(x, missing, local)
-	for _, id := range missing {
-		text, g := texts[id], gaps[id]
-		if text == "" {
+	x.explain(gaps, local)
+	for _, g := range gaps {
+		if g.text == "" {
 			continue
 		}
+		text := g.text
 		if g.users > 1 {
 			text += " (named by " + phrase.Count(g.users-1, "more object") + ")"
 		}
@@ -86,7 +95,7 @@ func isReferred(m *manifest) bool {
 }
 
 // dangling returns what is wrong with the references of an object: each missing object once, each missing key.
-func (x *index) dangling(m *manifest, keys keysOf) []finding {
+func (a *assembly) dangling(x *index, m *manifest, keys keysOf) []finding {
 	var found []finding
 	for _, r := range m.references {
 		if r.optional || wellKnown(r.to) || len(found) >= maxProblems {
@@ -99,8 +108,13 @@ func (x *index) dangling(m *manifest, keys keysOf) []finding {
 		target := x.byID[id]
 		switch {
 		case target == nil && r.name != "":
-			if !slices.ContainsFunc(found, func(f finding) bool { return f.target == id }) {
-				found = append(found, finding{target: id, field: r.at + "." + r.name})
+			g := a.memory.gaps[id]
+			if g == nil {
+				g = &gap{id: id}
+				a.memory.gaps[id] = g
+			}
+			if !slices.ContainsFunc(found, func(f finding) bool { return f.gap == g }) {
+				found = append(found, finding{gap: g, field: r.at + "." + r.name})
 			}
 		case target != nil && r.key != "":
 			if has := keys.of(target); len(has) > 0 && !slices.Contains(has, r.key) {
@@ -168,14 +182,13 @@ const (
 	maxSuggestions = 20
 )
 
-// explain says of each missing object that it is missing, or "" when nothing is to be said.
-func (a *assembly) explain(x *index, missing []ID, local map[ID]bool) map[ID]string {
-	known := a.memory.missing
-	missing = slices.DeleteFunc(slices.Clone(missing), func(id ID) bool { _, ok := known[id]; return ok })
-	if len(missing) == 0 {
-		return known
+// explain says of each missing object that it is missing, unless nothing is to be said.
+func (x *index) explain(gaps []*gap, local map[ID]bool) {
+	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g *gap) bool { return g.explained })
+	if len(gaps) == 0 {
+		return
 	}
-	made := x.mentioned(missing)
+	made := x.mentioned(gaps)
 	siblings := map[schema.GroupKind][]ID{}
 	filled := map[string]bool{"": true}
 	for _, m := range x.order {
@@ -183,14 +196,12 @@ func (a *assembly) explain(x *index, missing []ID, local map[ID]bool) map[ID]str
 		siblings[id.GroupKind()] = append(siblings[id.GroupKind()], id)
 		filled[id.Namespace] = true
 	}
-	for n, id := range missing {
-		if n >= maxMissing || made[id] || !filled[id.Namespace] || x.claimed(id) {
-			known[id] = ""
-			continue
+	for n, g := range gaps {
+		g.explained = true
+		if n < maxMissing && !made[g.id] && filled[g.id.Namespace] && !x.claimed(g.id) {
+			g.text = absent(g.id, local[g.id], siblings[g.id.GroupKind()], n < maxSuggestions)
 		}
-		known[id] = absent(id, local[id], siblings[id.GroupKind()], n < maxSuggestions)
 	}
-	return known
 }
 
 // absent words what is known of an object that is not in the tree; siblings are the objects of its kind.
@@ -229,10 +240,10 @@ func enumerate(list []string) string {
 }
 
 // mentioned returns those of the objects that a custom resource of their namespace, or of none, names somewhere.
-func (x *index) mentioned(missing []ID) map[ID]bool {
+func (x *index) mentioned(gaps []*gap) map[ID]bool {
 	byName := map[string][]ID{}
-	for _, id := range missing {
-		byName[id.Name] = append(byName[id.Name], id)
+	for _, g := range gaps {
+		byName[g.id.Name] = append(byName[g.id.Name], g.id)
 	}
 	made := map[ID]bool{}
 	for _, m := range x.order {

@@ -49,6 +49,47 @@ func (s *scope) ask(gvk schema.GroupVersionKind) (namespaced, known bool) {
 	return offline(gvk)
 }
 
+// kinds remembers what the last load's scope answered, so that objects are settled again only when an answer has changed.
+type kinds struct {
+	numbers   map[schema.GroupVersionKind]int // from 1
+	answers   []answer                        // by number less one
+	namespace string                          // the default one
+	settled   int                             // counts changes of any of them
+}
+
+// update asks the scope anew about every kind that was ever seen, and returns the number of the settlement.
+func (k *kinds) update(manifests []*manifest, s *scope, namespace string) int {
+	if k.numbers == nil || len(k.numbers) > 1000+len(manifests) { // almost all of them gone
+		*k = kinds{numbers: map[schema.GroupVersionKind]int{}, settled: k.settled + 1}
+		for _, m := range manifests {
+			m.kind = 0
+		}
+	}
+	for _, m := range manifests {
+		if m.kind > 0 {
+			continue
+		}
+		gvk := m.object.GroupVersionKind()
+		if k.numbers[gvk] == 0 {
+			k.numbers[gvk] = len(k.numbers) + 1
+			k.answers = append(k.answers, answer{})
+		}
+		m.kind = k.numbers[gvk]
+	}
+	changed := k.namespace != namespace
+	for gvk, number := range k.numbers {
+		var now answer
+		now.namespaced, now.known = s.of(gvk)
+		changed = changed || k.answers[number-1] != now
+		k.answers[number-1] = now
+	}
+	if changed {
+		k.namespace = namespace
+		k.settled++
+	}
+	return k.settled
+}
+
 // clusterScoped lists Kubernetes' own kinds that live in no namespace, by API group.
 var clusterScoped = map[string][]string{
 	"": {"ComponentStatus", "Namespace", "Node", "PersistentVolume"},
