@@ -19,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
 	customs "kilter.dev/kilter/manifests/schema"
@@ -88,7 +87,8 @@ var sampleFields = map[string][]string{
 }
 
 // TestCustomVerdictIsTheServers installs a CRD that uses most of what schemas can say, asks the server by a strict dry run what it says of
-// custom resources with one field and with two fields changed, and wants the verdict by the CRD to be the same.
+// custom resources with one field and with two fields changed, and wants the verdict by the CRD to be the same: the same fields for the
+// same reasons.
 func TestCustomVerdictIsTheServers(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
@@ -105,7 +105,16 @@ func TestCustomVerdictIsTheServers(t *testing.T) {
 	for _, object := range sampleObjects(t, group, ns, rand.New(rand.NewPCG(seed, 0))) {
 		text, err := object.MarshalJSON()
 		must(t, err)
-		theirs := askCustom(ctx, t, samples, object)
+		theirs := answerOf(t, second(samples.Create(ctx, object.DeepCopy(), metav1.CreateOptions{
+			DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
+		})))
+		if len(theirs) == 0 { // what a POST accepts may yet be refused as Kilter writes it: applied, without status
+			applied := object.DeepCopy()
+			delete(applied.Object, "status")
+			theirs = answerOf(t, second(samples.Apply(ctx, object.GetName(), applied, metav1.ApplyOptions{
+				FieldManager: "kilter", Force: true, DryRun: []string{metav1.DryRunAll},
+			})))
+		}
 		ours := answerCustom(version.Create(ctx, text))
 		if asked++; len(theirs) > 0 {
 			refused++
@@ -183,12 +192,9 @@ func sampleObjects(t *testing.T, group, namespace string, random *rand.Rand) []*
 // strictField finds the fields in the server's answer to unknown ones.
 var strictField = regexp.MustCompile(`unknown field "([^"]*)"`)
 
-// askCustom returns what the server refuses, as "field: reason", sorted; nothing when it would create the object.
-func askCustom(ctx context.Context, t *testing.T, samples dynamic.ResourceInterface, object *unstructured.Unstructured) []string {
+// answerOf returns what the server refuses, as "field: reason", sorted; nothing when it would create the object.
+func answerOf(t *testing.T, err error) []string {
 	t.Helper()
-	_, err := samples.Create(ctx, object.DeepCopy(), metav1.CreateOptions{
-		DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
-	})
 	status := apierrors.APIStatus(nil)
 	if err == nil {
 		return nil
@@ -215,7 +221,7 @@ func askCustom(ctx context.Context, t *testing.T, samples dynamic.ResourceInterf
 	return slices.Compact(causes)
 }
 
-// answerCustom renders a verdict as askCustom does. What the schema says of a type is an invalid value; any other wrong type is metadata that
+// answerCustom renders a verdict as answerOf does. What the schema says of a type is an invalid value; any other wrong type is metadata that
 // the server cannot read.
 func answerCustom(v verdict.Verdict) []string {
 	var causes []string

@@ -77,8 +77,10 @@ func (a *assembly) judgeCustom(ctx context.Context, x *index, s *scope) error {
 		if v, known := current.verdicts[keys[i]]; known {
 			a.tell(m, v)
 		} else {
-			a.problem(m, "", Problem{Reason: ReasonLimit, Severity: Warning,
-				Message: fmt.Sprintf("not checked by its CRD, since the rules of all took longer than %s: the server decides at apply", maxJudging)})
+			a.problem(m, "", Problem{
+				Reason: ReasonLimit, Severity: Warning,
+				Message: fmt.Sprintf("not checked by its CRD, since the rules of all took longer than %s: the server decides at apply", maxJudging),
+			})
 		}
 	}
 	return nil

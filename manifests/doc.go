@@ -3,8 +3,9 @@
 //
 // A Loader lists the tree (list.go), parses each file that changed into node trees that know their lines (document.go), turns
 // each object into JSON (encode.go, scalar.go) and asks for its verdict (decode.go); what can only be decided beside all other
-// objects comes last (assemble.go, scope.go, depend.go). No position is kept: place.go finds a field's line in the node tree
-// while there is one, and Locate parses the file again later.
+// objects comes last (assemble.go): which kinds there are (scope.go), duplicates (index.go), custom resources by the CRD of the tree
+// (custom.go), dependencies (depend.go, cycle.go), references that lead nowhere (uses.go, reference.go). No position is kept:
+// place.go finds a field's line in the node tree while there is one, and places.go parses the file again later.
 //
 // It decodes strictly, asks package verdict what the API server would say, fills in namespaces, and finds duplicates and
 // dependency cycles. It knows no Git and no cluster: files come as an io/fs.FS, and which kinds exist and are namespaced

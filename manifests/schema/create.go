@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -26,13 +27,31 @@ const maxCauses = 100
 
 // Create returns the server's verdict on creating the object that text holds as JSON, with apiVersion and kind of this version and its
 // namespace filled in. The context bounds the evaluation of CEL rules: when it ends, the verdict is not to be used.
+//
+// It is the verdict on a POST first. What a POST accepts and server-side apply refuses is refused as well: a POST drops a null where
+// the schema allows none, and server-side apply keeps it.
 func (v *Version) Create(ctx context.Context, text []byte) verdict.Verdict {
+	post := v.create(ctx, text, defaulting.PruneNonNullableNullsWithoutDefaults)
+	if len(post.Causes) > 0 || !bytes.Contains(text, []byte("null")) {
+		return post
+	}
+	apply := v.create(ctx, text, func(any, *structuralschema.Structural) {})
+	for i := range apply.Causes {
+		if c := &apply.Causes[i]; strings.HasSuffix(c.Message, `: "null"`) {
+			c.Message += " (server-side apply keeps a null: leave the field out)"
+		}
+	}
+	return apply
+}
+
+// create takes an object through the steps of the server, of which nulls is one.
+func (v *Version) create(ctx context.Context, text []byte, nulls func(any, *structuralschema.Structural)) verdict.Verdict {
 	var content map[string]any
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &content); err != nil {
 		return undecodable("", "not a JSON object")
 	}
 	object := &unstructured.Unstructured{Object: content}
-	unknown, refused := v.decode(object, text)
+	unknown, refused := v.decode(object, text, nulls)
 	if len(refused.Causes) > 0 {
 		return refused
 	}
@@ -49,7 +68,9 @@ func (v *Version) Create(ctx context.Context, text []byte) verdict.Verdict {
 }
 
 // decode follows unstructuredSchemaCoercer.apply in customresource_handler.go: it prunes what the schema does not know, and returns its paths.
-func (v *Version) decode(object *unstructured.Unstructured, text []byte) (unknown []string, refused verdict.Verdict) {
+func (v *Version) decode(
+	object *unstructured.Unstructured, text []byte, nulls func(any, *structuralschema.Structural),
+) (unknown []string, refused verdict.Verdict) {
 	apiVersion, kind := object.GetAPIVersion(), object.GetKind()
 	metadata, found, unknown, err := objectmeta.GetObjectMetaWithOptions(object.Object, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true})
 	if err != nil {
@@ -60,7 +81,7 @@ func (v *Version) decode(object *unstructured.Unstructured, text []byte) (unknow
 	}
 	unknown = append(unknown, pruning.PruneWithOptions(object.Object, v.structural, true,
 		structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})...)
-	defaulting.PruneNonNullableNullsWithoutDefaults(object.Object, v.structural)
+	nulls(object.Object, v.structural)
 	malformed, paths := objectmeta.CoerceWithOptions(nil, object.Object, v.structural, false, objectmeta.CoerceOptions{ReturnUnknownFieldPaths: true})
 	if malformed != nil {
 		return nil, embedded(malformed)

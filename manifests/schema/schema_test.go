@@ -105,7 +105,12 @@ func TestCreate(t *testing.T) {
 			[]string{`spec.a: FieldValueTypeInvalid: Invalid value: spec.a in body must be of type integer,string: "number"`},
 		},
 		{"nullable", `{type: object, properties: {a: {type: string, nullable: true}}}`, `{a: null}`, nil},
-		{"null is dropped where it is not", `{type: object, required: [a], properties: {a: {type: string}}}`, `{a: null}`, []string{"spec.a: FieldValueRequired: Required value"}},
+		{"null is no value where it is not allowed", `{type: object, required: [a], properties: {a: {type: string}}}`, `{a: null}`, []string{"spec.a: FieldValueRequired: Required value"}},
+		{
+			"null is kept by server-side apply", `{type: object, properties: {a: {type: string}, b: {type: string, default: x}}}`, `{a: null, b: null}`,
+			[]string{`spec.a: FieldValueTypeInvalid: Invalid value: spec.a in body must be of type string: "null" ` +
+				"(server-side apply keeps a null: leave the field out)"},
+		},
 		{"unknown fields are kept", `{type: object, x-kubernetes-preserve-unknown-fields: true}`, `{a: {b: c}}`, nil},
 		{
 			"unknown fields, each with the nearest known one",
