@@ -133,7 +133,8 @@ func TestCustomVerdictIsTheServers(t *testing.T) {
 
 	old, err := customs.Compile(definition, "v1beta1")
 	must(t, err)
-	if got := old.Create(ctx, fmt.Appendf(nil, `{"apiVersion":"%s/v1beta1","kind":"Sample","metadata":{"name":"a","namespace":"a"}}`, group)); len(got.Warnings) != 1 {
+	text := fmt.Appendf(nil, `{"apiVersion":"%s/v1beta1","kind":"Sample","metadata":{"name":"a","namespace":"a"}}`, group)
+	if got := old.Create(ctx, text); len(got.Warnings) != 1 {
 		t.Errorf("a deprecated version: %+v", got)
 	}
 }

@@ -99,13 +99,19 @@ func TestCreate(t *testing.T) {
 			  x-kubernetes-validations: [{rule: "self.a[self.key] == 'b'"}]}`, `{a: {}, key: secret-key}`,
 			[]string{"spec: FieldValueInvalid: Invalid value: no such key: the value evaluating rule: self.a[self.key] == 'b'"},
 		},
-		{"int or string", `{type: object, properties: {a: {x-kubernetes-int-or-string: true}, b: {x-kubernetes-int-or-string: true}}}`, `{a: 1, b: "1"}`, nil},
+		{
+			"int or string", `{type: object, properties: {a: {x-kubernetes-int-or-string: true}, b: {x-kubernetes-int-or-string: true}}}`,
+			`{a: 1, b: "1"}`, nil,
+		},
 		{
 			"neither int nor string", `{type: object, properties: {a: {x-kubernetes-int-or-string: true}}}`, `{a: 1.5}`,
 			[]string{`spec.a: FieldValueTypeInvalid: Invalid value: spec.a in body must be of type integer,string: "number"`},
 		},
 		{"nullable", `{type: object, properties: {a: {type: string, nullable: true}}}`, `{a: null}`, nil},
-		{"null is no value where it is not allowed", `{type: object, required: [a], properties: {a: {type: string}}}`, `{a: null}`, []string{"spec.a: FieldValueRequired: Required value"}},
+		{
+			"null is no value where it is not allowed", `{type: object, required: [a], properties: {a: {type: string}}}`, `{a: null}`,
+			[]string{"spec.a: FieldValueRequired: Required value"},
+		},
 		{
 			"null is kept by server-side apply", `{type: object, properties: {a: {type: string}, b: {type: string, default: x}}}`, `{a: null, b: null}`,
 			[]string{`spec.a: FieldValueTypeInvalid: Invalid value: spec.a in body must be of type string: "null" ` +
@@ -175,6 +181,9 @@ func TestNoValueIsShown(t *testing.T) {
 }
 
 func TestCompileErrors(t *testing.T) {
+	v2 := func(served, schema string) string {
+		return "  - {name: v2, served: " + served + ", storage: false, schema: {openAPIV3Schema: " + schema + "}}\n"
+	}
 	for _, test := range []struct {
 		name       string
 		definition []byte
@@ -182,10 +191,13 @@ func TestCompileErrors(t *testing.T) {
 	}{
 		{"no JSON", []byte("{"), "the definition is no CustomResourceDefinition"},
 		{"another type", []byte(`{"spec": {"versions": "v1"}}`), "the definition is no CustomResourceDefinition"},
-		{"no such version", crd(t, `{type: object}`, "  - {name: v2, served: false, storage: false}\n"), "version v2 is not served"},
+		{"no such version", crd(t, `{type: object}`, v2("false", "{type: object}")), "version v2 is not served"},
 		{"no schema", crd(t, `{type: object}`, "  - {name: v2, served: true, storage: false}\n"), "version v2 has no schema"},
-		{"not structural", crd(t, `{type: object}`, "  - {name: v2, served: true, storage: false, schema: {openAPIV3Schema: {type: object, properties: {a: {}}}}}\n"), "the schema is not structural"},
-		{"items without a type", crd(t, `{type: object}`, "  - {name: v2, served: true, storage: false, schema: {openAPIV3Schema: {type: object, properties: {a: {type: array, items: {}}}}}}\n"), "the schema is not structural"},
+		{"not structural", crd(t, `{type: object}`, v2("true", "{type: object, properties: {a: {}}}")), "the schema is not structural"},
+		{
+			"items without a type", crd(t, `{type: object}`, v2("true", "{type: object, properties: {a: {type: array, items: {}}}}")),
+			"the schema is not structural",
+		},
 	} {
 		version := "v2"
 		if _, err := Compile(test.definition, version); err == nil || err.Error() != test.want {
