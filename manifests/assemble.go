@@ -2,26 +2,40 @@ package manifests
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"kilter.dev/kilter/manifests/document"
+	"kilter.dev/kilter/manifests/verdict"
 )
 
-// assembly puts the manifests of all files together: scope and namespace, duplicates, dependencies.
+// assembly puts the manifests of all files together: scope and namespace, duplicates, custom resources, references, dependencies.
 type assembly struct {
 	tree      fs.FS
 	target    Target
 	manifests []*manifest
 	problems  []Problem
+	unplaced  []unplaced // problems whose line is not known yet
 	set       *Set
+	memory    *memory
 }
 
-func newAssembly(tree fs.FS, target Target) *assembly {
-	return &assembly{tree: tree, target: target, set: &Set{}}
+// memory is what a Loader keeps of the last tree as a whole.
+type memory struct {
+	index   index
+	customs customs
+	gaps    map[ID]*gap
+	kinds   kinds
+}
+
+func newAssembly(tree fs.FS, target Target, m *memory) *assembly {
+	return &assembly{tree: tree, target: target, set: &Set{}, memory: m}
 }
 
 func (a *assembly) add(file *parsed) {
@@ -38,50 +52,66 @@ func (a *assembly) tooMuch(file, message string) {
 	})
 }
 
-// finish decides what can only be decided beside all other objects.
-func (a *assembly) finish() *Set {
+// finish decides what can only be decided beside all other objects. The error is the context's.
+func (a *assembly) finish(ctx context.Context) (*Set, error) {
+	whole := len(a.problems) == 0 // every file could be read, and all that is in the tree is known
 	scope := newScope(a.manifests, a.target)
 	local := map[ID]bool{}
-	var objects []*Object
+	var applied []*manifest
+	settled := a.memory.kinds.update(a.manifests, scope, a.target.namespace())
 	for _, m := range a.manifests {
-		a.settle(m, scope)
-		switch {
-		case m.local:
-			local[m.object.ID] = true
-			a.set.Skipped = append(a.set.Skipped, Skip{
-				Origin: m.object.Origin, Object: m.object.ID, Reason: "marked " + annotationLocalConfig + ": \"true\"",
-			})
-		default:
-			objects = append(objects, m.object)
-			a.report(m)
+		if m.settled != settled || m.remarked {
+			a.settle(m, scope)
+			m.settled = settled
 		}
+		if !m.local {
+			applied = append(applied, m)
+			a.report(m)
+			continue
+		}
+		local[m.object.ID] = true
+		a.set.Skipped = append(a.set.Skipped, Skip{
+			Origin: m.object.Origin, Object: m.object.ID, Reason: "marked " + annotationLocalConfig + ": \"true\"",
+		})
 	}
-	slices.SortStableFunc(objects, func(x, y *Object) int { return x.ID.Compare(y.ID) })
-	objects = a.unique(objects)
-	a.dependencies(objects, local)
-	a.lint(objects)
+	index := &a.memory.index
+	index.update(applied)
+	a.duplicates(index)
+	if err := a.judgeCustom(ctx, index, scope); err != nil {
+		return nil, err
+	}
+	a.dependencies(index, local)
+	if whole {
+		a.references(index, local)
+	}
+	a.place()
+	a.lint(index)
 	a.set.Problems = sortProblems(a.problems)
-	a.set.Objects = a.valid(objects)
-	return a.set
+	a.set.Objects = a.valid(index)
+	return a.set, nil
 }
 
 // settle gives a manifest its final ID and JSON, now that the scope of its kind is known.
-func (a *assembly) settle(m *manifest, scope scope) {
+func (a *assembly) settle(m *manifest, scope *scope) {
 	gvk := m.object.GroupVersionKind()
 	namespaced, known := scope.of(gvk)
+	m.unserved = !known
+	m.remarked = !known || !namespaced && m.declared != "" // something is to be said at every load
 	switch {
 	case !known:
 		m.setNamespace(m.declared)
 		if !m.local {
-			a.problem(m.object, m.object.Origin, "", ReasonUnknown, Error, unknownKind(gvk, a.target.Scope != nil))
+			a.problem(m, "", Problem{Reason: ReasonUnknown, Severity: Error, Message: scope.unknown(gvk)})
 		}
 	case namespaced:
 		m.setNamespace(cmp.Or(m.declared, a.target.namespace()))
 	default:
 		m.setNamespace("")
 		if m.declared != "" {
-			a.problem(m.object, a.locate(m.object, "metadata.namespace"), "metadata.namespace", ReasonWarning, Warning,
-				fmt.Sprintf("%s is cluster-scoped, and the namespace has no effect: remove it", gvk.Kind))
+			a.problem(m, "metadata.namespace", Problem{
+				Reason: ReasonWarning, Severity: Warning,
+				Message: gvk.Kind + " is cluster-scoped, and the namespace has no effect: remove it",
+			})
 		}
 	}
 }
@@ -121,69 +151,95 @@ func (a *assembly) report(m *manifest) {
 	}
 }
 
-func (a *assembly) problem(o *Object, at Origin, field, reason string, severity Severity, message string) {
-	a.problems = append(a.problems, Problem{
-		Origin: at, Object: o.ID, Field: field, Reason: reason, Severity: severity, Message: message,
-	})
-}
-
-func (a *assembly) locate(o *Object, field string) Origin { return Locate(a.tree, o.Origin, field) }
-
-// unique reports every object but the first of the same ID, and leaves it out.
-func (a *assembly) unique(sorted []*Object) []*Object {
-	var firstOf *Object
-	return slices.DeleteFunc(sorted, func(o *Object) bool {
-		if firstOf == nil || firstOf.ID != o.ID {
-			firstOf = o
-			return false
-		}
-		a.problem(o, o.Origin, "", ReasonDuplicate, Error, fmt.Sprintf("given twice, first in %s: remove one", firstOf.Origin))
-		return true
-	})
-}
-
-// dependencies reports depends-on targets that are not in the tree, and cycles.
-func (a *assembly) dependencies(objects []*Object, local map[ID]bool) {
-	exists := make(map[ID]bool, len(objects))
-	for _, o := range objects {
-		exists[o.ID] = true
+// problem reports something about a field of the manifest's object, or about the object when field is empty.
+func (a *assembly) problem(m *manifest, field string, p Problem) {
+	p.Origin, p.Object, p.Field = m.object.Origin, m.object.ID, field
+	if field != "" {
+		a.unplaced = append(a.unplaced, unplaced{problem: len(a.problems), manifest: m})
 	}
-	byID := map[ID]*Object{}
-	for _, o := range objects {
-		byID[o.ID] = o
-		for _, id := range o.DependsOn {
-			if !exists[id] {
-				a.problem(o, a.locate(o, dependsOnField), dependsOnField, ReasonNoTarget, Error, missing(id, local[id], elsewhere(objects, id)))
+	a.problems = append(a.problems, p)
+}
+
+// duplicates reports every object but the first of the same ID, and those that are the same to the server because one API replaced the
+// other.
+func (a *assembly) duplicates(x *index) {
+	for _, m := range x.all {
+		first := x.duplicates[m]
+		if _, replacement, removed := removedAPI(m); removed && first == nil {
+			id := m.object.ID
+			id.Group, id.Kind = replacement.Group, replacement.Kind
+			if first = x.byID[id]; first == m {
+				first = nil
+			}
+		}
+		if first == nil {
+			continue
+		}
+		as := ""
+		if one, other := m.object.GroupVersionKind().GroupVersion(), first.object.GroupVersionKind().GroupVersion(); one != other {
+			as = "as " + other.String() + " "
+		}
+		a.problem(m, "", Problem{
+			Reason: ReasonDuplicate, Severity: Error,
+			Message: fmt.Sprintf("the same object is also given %sin %s: remove one", as, first.object.Origin),
+		})
+	}
+}
+
+// removedAPI returns what replaces the API version that a manifest uses, if the server no longer has it.
+func removedAPI(m *manifest) (release string, replacement schema.GroupVersionKind, removed bool) {
+	if m.unserved {
+		return verdict.Removed(m.object.GroupVersionKind())
+	}
+	return "", schema.GroupVersionKind{}, false
+}
+
+// dependencies reports depends-on targets that are not in the tree, and circles. A circle is a Problem of every annotation along it: any one
+// of them may be the wrong one, and its author should see it in the file that was just written.
+func (a *assembly) dependencies(x *index, local map[ID]bool) {
+	var annotated []*Object
+	told := 0
+	for _, m := range x.order {
+		if len(m.object.DependsOn) > 0 {
+			annotated = append(annotated, m.object)
+		}
+		for _, id := range m.object.DependsOn {
+			if x.byID[id] != nil || told == maxMissing {
+				continue
+			}
+			told++
+			a.problem(m, dependsOnField, Problem{
+				Reason: ReasonNoTarget, Severity: Error,
+				Message: missing(id, local[id], x.elsewhere(id)),
+			})
+		}
+	}
+	closes := map[ID]bool{} // one circle is enough for each annotation
+	for _, circle := range cycles(annotated, func(id ID) *Object { return x.byID[id].object }, x.edges) {
+		for i, s := range circle {
+			if s.why == asAsked && !closes[s.id] {
+				closes[s.id] = true
+				a.problem(x.byID[s.id], dependsOnField, Problem{Reason: ReasonCycle, Severity: Error, Message: circle.message(i)})
 			}
 		}
 	}
-	for _, cycle := range cycles(objects, Dependencies(objects)) {
-		explicit := slices.IndexFunc(cycle, func(id ID) bool { return len(byID[id].DependsOn) > 0 })
-		o := byID[cycle[max(explicit, 0)]] // no cycle without an annotation: that is what to mend
-		a.problem(o, a.locate(o, dependsOnField), dependsOnField, ReasonCycle, Error, cycleMessage(cycle))
-	}
-}
-
-// elsewhere lists the namespaces that hold an object of the same kind and name.
-func elsewhere(objects []*Object, id ID) []string {
-	var namespaces []string
-	for _, o := range objects {
-		if o.ID.Group == id.Group && o.ID.Kind == id.Kind && o.ID.Name == id.Name && o.ID.Namespace != "" {
-			namespaces = append(namespaces, o.ID.Namespace)
-		}
-	}
-	return namespaces
 }
 
 // valid returns the objects that have no error.
-func (a *assembly) valid(objects []*Object) []*Object {
+func (a *assembly) valid(x *index) []*Object {
 	wrong := map[ID]bool{}
 	for _, p := range a.set.Problems {
 		if p.Severity == Error {
 			wrong[p.Object] = true
 		}
 	}
-	return slices.DeleteFunc(objects, func(o *Object) bool { return wrong[o.ID] || o.JSON == nil })
+	objects := make([]*Object, 0, len(x.order))
+	for _, m := range x.order {
+		if m.object.JSON != nil && (len(wrong) == 0 || !wrong[m.object.ID]) {
+			objects = append(objects, m.object)
+		}
+	}
+	return objects
 }
 
 // sortProblems orders errors before warnings, and each by file, document and place.

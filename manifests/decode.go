@@ -31,6 +31,17 @@ type manifest struct {
 	declared    string
 	namespaceAt int         // offset in the JSON of metadata.namespace's entry, comma included
 	defines     *definition // for a CustomResourceDefinition
+	references  []reference
+
+	// What is known of it beside the rest of the tree (assemble.go).
+	kind     int               // its number among the kinds of the Loader, from 1
+	settled  int               // the settlement by which its object has its namespace
+	remarked bool              // settling it reports something
+	unserved bool              // nothing serves its kind
+	load     int               // the last load that it was part of
+	indexed  *Object           // its object in the index
+	places   map[string]Origin // of fields that something was said about
+	loose    []finding         // what is wrong with its references
 }
 
 // definition is what a CustomResourceDefinition in the tree makes known.
@@ -199,10 +210,9 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	m.object.JSON = make([]byte, len(text)) // exact: it lives as long as the commit
 	copy(m.object.JSON, text)
 	m.local = stringAt(node, "metadata", "annotations", annotationLocalConfig) == "true"
-	if text := lookup(node, "metadata", "annotations", annotationDependsOn); text != nil {
-		m.dependencies(node, text.Value, func(at *yaml.Node, field, reason, message string) { report(Error, at, field, reason, message) })
-	}
-	m.object.Uses = inNamespace(uses(m.object.ID, node), m.declared)
+	d.annotations(m, node, doc)
+	m.references = referencesOf(m.object.ID, node)
+	m.object.Uses = inNamespace(uses(m.references), m.declared)
 	typed := d.judge(m, node, doc)
 	for i := 0; i < len(traps) && !m.failed(); i++ {
 		m.report(traps[i])
@@ -250,7 +260,7 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
 		v = read.Create(m.declared)
 	}
 	for _, cause := range v.Causes {
-		at, value := document.Find(node, cause.Field)
+		at, value := document.Find(node, asWritten(gvk, cause.Field))
 		m.report(Problem{
 			Origin: d.origin(doc, at), Field: cause.Field, Reason: cause.Reason, Severity: Error, Message: unquoted(cause, value),
 		})
@@ -262,6 +272,25 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
 		})
 	}
 	return read.Object
+}
+
+// asWritten is the path at which an author writes what the server names by its internal form: it keeps what a CRD says of its only version
+// where apiextensions.k8s.io/v1beta1 had it.
+func asWritten(gvk schema.GroupVersionKind, path string) string {
+	if gvk.Group != apiextensionsv1.GroupName {
+		return path
+	}
+	for _, moved := range [][2]string{
+		{"spec.validation.", "spec.versions[0].schema."},
+		{"spec.subresources.", "spec.versions[0].subresources."},
+		{"spec.additionalPrinterColumns[", "spec.versions[0].additionalPrinterColumns["},
+		{"spec.selectableFields[", "spec.versions[0].selectableFields["},
+	} {
+		if rest, ok := strings.CutPrefix(path, moved[0]); ok {
+			return moved[1] + rest
+		}
+	}
+	return path
 }
 
 // unquoted is a cause's message; where a string is wanted, it says what YAML takes the unquoted text for.

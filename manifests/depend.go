@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // The annotations that this package reads.
@@ -19,11 +16,11 @@ const (
 )
 
 // dependencies reads the depends-on annotation.
-func (m *manifest) dependencies(node *yaml.Node, text string, report func(at *yaml.Node, field, reason, message string)) {
+func (m *manifest) dependencies(text string, refuse func(message string)) {
 	for reference := range strings.SplitSeq(text, ",") {
 		id, err := parseReference(strings.TrimSpace(reference))
 		if err != nil {
-			report(place(node, dependsOnField), dependsOnField, string(metav1.CauseTypeFieldValueInvalid), err.Error())
+			refuse(err.Error())
 			continue
 		}
 		m.object.DependsOn = append(m.object.DependsOn, id)
@@ -48,67 +45,12 @@ func parseReference(text string) (ID, error) {
 		"(the core group is empty, so its references start with a slash)", text)
 }
 
-// reference is the opposite of parseReference.
-func reference(id ID) string {
+// dependsOn writes an ID as parseReference reads it.
+func dependsOn(id ID) string {
 	if id.Namespace == "" {
 		return id.Group + "/" + id.Kind + "/" + id.Name
 	}
 	return id.Group + "/namespaces/" + id.Namespace + "/" + id.Kind + "/" + id.Name
-}
-
-// cycles finds dependency cycles: each is the IDs along it, starting and ending with its smallest. Objects come sorted.
-func cycles(objects []*Object, dependencies map[ID][]ID) [][]ID {
-	c := cycleSearch{dependencies: dependencies, state: make(map[ID]visit, len(dependencies))}
-	for _, o := range objects {
-		c.from(o.ID)
-	}
-	return c.found
-}
-
-type visit int
-
-const (
-	unseen visit = iota
-	onPath       // the search is below it
-	done
-)
-
-type cycleSearch struct {
-	dependencies map[ID][]ID
-	state        map[ID]visit
-	path         []ID
-	found        [][]ID
-}
-
-// from searches depth first: an edge back to the path closes a cycle.
-func (c *cycleSearch) from(id ID) {
-	after, ok := c.dependencies[id]
-	if !ok || c.state[id] == done {
-		return
-	}
-	if c.state[id] == onPath {
-		cycle := slices.Clone(c.path[slices.Index(c.path, id):])
-		smallest := slices.Index(cycle, slices.MinFunc(cycle, ID.Compare))
-		cycle = slices.Concat(cycle[smallest:], cycle[:smallest])
-		c.found = append(c.found, append(cycle, cycle[0]))
-		return
-	}
-	c.state[id] = onPath
-	c.path = append(c.path, id)
-	for _, next := range after {
-		c.from(next)
-	}
-	c.path = c.path[:len(c.path)-1]
-	c.state[id] = done
-}
-
-// cycleMessage shows a cycle's whole path.
-func cycleMessage(cycle []ID) string {
-	names := make([]string, len(cycle))
-	for i, id := range cycle {
-		names[i] = id.String()
-	}
-	return "dependencies go in a circle: " + strings.Join(names, " -> ") + ": remove one of them"
 }
 
 // missing explains a dependency that is not in the tree; inNamespaces lists where objects of its kind and name are.
@@ -118,7 +60,7 @@ func missing(id ID, local bool, inNamespaces []string) string {
 		return fmt.Sprintf("%s is marked %s and never applied: remove the dependency or the mark", id, annotationLocalConfig)
 	case id.Namespace == "" && len(inNamespaces) > 0:
 		id.Namespace = inNamespaces[0]
-		return fmt.Sprintf("%s is namespaced: write %s", id.Kind, reference(id))
+		return fmt.Sprintf("%s is namespaced: write %s", id.Kind, dependsOn(id))
 	case len(inNamespaces) > 0:
 		return fmt.Sprintf("%s is not in this tree (there is one in namespace %s): correct the reference, or add the object",
 			id, strings.Join(inNamespaces, ", "))

@@ -39,8 +39,8 @@ func FuzzReference(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if id, err := parseReference(text); err == nil && reference(id) != text {
-			t.Errorf("%q became %q", text, reference(id))
+		if id, err := parseReference(text); err == nil && dependsOn(id) != text {
+			t.Errorf("%q became %q", text, dependsOn(id))
 		}
 	})
 }

@@ -31,12 +31,15 @@ func (d *decoder) lint(m *manifest, typed runtime.Object, node *yaml.Node, doc i
 	}
 }
 
-// lint adds the remarks on objects beside each other. Objects come sorted, each once.
-func (a *assembly) lint(objects []*Object) {
+// lint adds the remarks on objects beside each other.
+func (a *assembly) lint(all *index) {
 	var members []lint.Member
 	var linted []*Object // the members' objects
-	selected := slices.ContainsFunc(objects, func(o *Object) bool { return o.neighbour != nil && o.neighbour.facts.Selects() })
-	for _, o := range objects {
+	selected := slices.ContainsFunc(all.order, func(m *manifest) bool {
+		return m.object.neighbour != nil && m.object.neighbour.facts.Selects()
+	})
+	for _, m := range all.order {
+		o := m.object
 		idle := o.neighbour == nil || !selected && o.neighbour.facts.Passive() // most of a tree of Jobs, and this is done at each load
 		if idle && len(o.DependsOn) == 0 {
 			continue

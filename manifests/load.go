@@ -16,6 +16,7 @@ import (
 type Loader struct {
 	options Options
 	last    []memo // of the last tree's files, in the order of their names
+	memory  memory
 }
 
 // memo is what a file said when it had that hash; empty when the tree knows no hashes.
@@ -57,7 +58,7 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 			Message: "no manifest found: expected files named *.yaml, *.yml or *.json; add one, or correct the path",
 		})
 	}
-	a := newAssembly(tree, target)
+	a := newAssembly(tree, target, &l.memory)
 	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
 	l.last = files
 	documents := 0
@@ -71,7 +72,7 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	if len(files) < len(found.files) {
 		a.tooMuch(found.files[len(files)], fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))
 	}
-	return a.finish(), nil
+	return a.finish(ctx)
 }
 
 // read returns what the files say, up to the one with which the tree becomes too large. Files are read one after the other, and

@@ -11,26 +11,55 @@ import (
 // in, the CRD that defines its kind, what it Uses, and what it DependsOn. Objects that are not given are left out.
 func Dependencies(objects []*Object) map[ID][]ID {
 	given := make(map[ID]bool, len(objects))
-	definedBy := map[schema.GroupKind]ID{}
+	e := edges{given: func(id ID) bool { return given[id] }, definedBy: map[schema.GroupKind]ID{}}
 	for _, o := range objects {
 		given[o.ID] = true
 		if o.Defines != nil {
-			definedBy[*o.Defines] = o.ID
+			e.definedBy[*o.Defines] = o.ID
 		}
 	}
 	dependencies := map[ID][]ID{}
 	for _, o := range objects {
-		before := map[ID]bool{}
-		for _, id := range slices.Concat(o.DependsOn, o.Uses, []ID{
-			{Kind: "Namespace", Name: o.ID.Namespace}, definedBy[o.ID.GroupKind()],
-		}) {
-			if given[id] {
-				before[id] = true
-			}
-		}
-		if len(before) > 0 {
+		if before := e.from(o); len(before) > 0 {
 			dependencies[o.ID] = slices.SortedFunc(maps.Keys(before), ID.Compare)
 		}
 	}
 	return dependencies
+}
+
+// edges says what has to be done before an object.
+type edges struct {
+	given     func(ID) bool
+	definedBy map[schema.GroupKind]ID // the CRDs
+}
+
+// because is why one object waits for another. The strongest reason counts.
+type because string
+
+const (
+	asAsked   because = "" // config.kubernetes.io/depends-on
+	asUsed    because = "which it uses"
+	asPlace   because = "which it is in"
+	asDefined because = "which defines it"
+)
+
+// from returns what the object waits for, and why.
+func (e edges) from(o *Object) map[ID]because {
+	before := map[ID]because{}
+	add := func(id ID, why because) {
+		if _, known := before[id]; !known && id != (ID{}) && e.given(id) {
+			before[id] = why
+		}
+	}
+	for _, id := range o.DependsOn {
+		add(id, asAsked)
+	}
+	for _, id := range o.Uses {
+		add(id, asUsed)
+	}
+	if o.ID.Namespace != "" {
+		add(ID{Kind: "Namespace", Name: o.ID.Namespace}, asPlace)
+	}
+	add(e.definedBy[o.ID.GroupKind()], asDefined)
+	return before
 }

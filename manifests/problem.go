@@ -38,6 +38,9 @@ const (
 	ReasonField       = verdict.ReasonUnknownField
 	ReasonCycle       = "DependencyCycle"
 	ReasonNoTarget    = "DependencyNotFound"
+	ReasonNoReference = "ReferenceNotFound"          // what the object refers to is not in the tree
+	ReasonNoKey       = "KeyNotFound"                // the ConfigMap or Secret in the tree lacks the key
+	ReasonNoEffect    = "NoEffect"                   // an annotation that Kilter does not honour
 	ReasonEmpty       = "NoManifests"                // the path holds files, and none of them is a manifest
 	ReasonUnsupported = string(document.Unsupported) // valid elsewhere, refused here: aliases, kustomizations…
 	ReasonWarning     = "Warning"                    // accepted, and not what the author may think

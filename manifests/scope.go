@@ -3,6 +3,7 @@ package manifests
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -11,30 +12,82 @@ import (
 
 // scope answers which kinds exist and are namespaced: from the tree's own CRDs first, then from the target.
 type scope struct {
-	defined map[schema.GroupVersionKind]bool // namespaced?
-	target  Target
+	definitions map[schema.GroupKind]*manifest // the CRD of each kind that the tree defines
+	target      Target
+	answers     map[schema.GroupVersionKind]answer // a tree has few kinds and many objects
 }
 
-func newScope(manifests []*manifest, target Target) scope {
-	s := scope{defined: map[schema.GroupVersionKind]bool{}, target: target}
+type answer struct{ namespaced, known bool }
+
+func newScope(manifests []*manifest, target Target) *scope {
+	s := &scope{definitions: map[schema.GroupKind]*manifest{}, target: target, answers: map[schema.GroupVersionKind]answer{}}
 	for _, m := range manifests {
-		if d := m.defines; d != nil && !m.local {
-			for _, version := range d.versions {
-				s.defined[d.kind.WithVersion(version)] = d.namespaced
-			}
+		if d := m.defines; d != nil && !m.local && s.definitions[d.kind] == nil {
+			s.definitions[d.kind] = m
 		}
 	}
 	return s
 }
 
-func (s scope) of(gvk schema.GroupVersionKind) (namespaced, known bool) {
-	if namespaced, ok := s.defined[gvk]; ok {
-		return namespaced, true
+func (s *scope) of(gvk schema.GroupVersionKind) (namespaced, known bool) {
+	a, ok := s.answers[gvk]
+	if !ok {
+		a.namespaced, a.known = s.ask(gvk)
+		s.answers[gvk] = a
+	}
+	return a.namespaced, a.known
+}
+
+// ask answers anew. A kind whose CRD is in the tree exists as the CRD says, in no other version: it is applied before its objects.
+func (s *scope) ask(gvk schema.GroupVersionKind) (namespaced, known bool) {
+	if crd := s.definitions[gvk.GroupKind()]; crd != nil {
+		return crd.defines.namespaced, slices.Contains(crd.defines.versions, gvk.Version)
 	}
 	if s.target.Scope != nil {
 		return s.target.Scope(gvk)
 	}
 	return offline(gvk)
+}
+
+// kinds remembers what the last load's scope answered, so that objects are settled again only when an answer has changed.
+type kinds struct {
+	numbers   map[schema.GroupVersionKind]int // from 1
+	answers   []answer                        // by number less one
+	namespace string                          // the default one
+	settled   int                             // counts changes of any of them
+}
+
+// update asks the scope anew about every kind that was ever seen, and returns the number of the settlement.
+func (k *kinds) update(manifests []*manifest, s *scope, namespace string) int {
+	if k.numbers == nil || len(k.numbers) > 1000+len(manifests) { // almost all of them gone
+		*k = kinds{numbers: map[schema.GroupVersionKind]int{}, settled: k.settled + 1}
+		for _, m := range manifests {
+			m.kind = 0
+		}
+	}
+	for _, m := range manifests {
+		if m.kind > 0 {
+			continue
+		}
+		gvk := m.object.GroupVersionKind()
+		if k.numbers[gvk] == 0 {
+			k.numbers[gvk] = len(k.numbers) + 1
+			k.answers = append(k.answers, answer{})
+		}
+		m.kind = k.numbers[gvk]
+	}
+	changed := k.namespace != namespace
+	for gvk, number := range k.numbers {
+		var now answer
+		now.namespaced, now.known = s.of(gvk)
+		changed = changed || k.answers[number-1] != now
+		k.answers[number-1] = now
+	}
+	if changed {
+		k.namespace = namespace
+		k.settled++
+	}
+	return k.settled
 }
 
 // clusterScoped lists Kubernetes' own kinds that live in no namespace, by API group.
@@ -77,10 +130,17 @@ func offline(gvk schema.GroupVersionKind) (namespaced, known bool) {
 	return !slices.Contains(clusterScoped[gvk.Group], gvk.Kind), !removed
 }
 
-// unknownKind says that nothing serves a kind, and the way out.
-func unknownKind(gvk schema.GroupVersionKind, clusterAsked bool) string {
+// unknown says that nothing serves a kind, and the way out.
+func (s *scope) unknown(gvk schema.GroupVersionKind) string {
 	where := gvk.GroupVersion().String()
-	if clusterAsked {
+	if crd := s.definitions[gvk.GroupKind()]; crd != nil {
+		served := "no version"
+		if versions := crd.defines.versions; len(versions) > 0 {
+			served = strings.Join(versions, ", ") + " only"
+		}
+		return fmt.Sprintf("%s is not served: the CRD in %s serves %s", where, crd.object.Origin, served)
+	}
+	if s.target.Scope != nil {
 		where += " on this cluster"
 	}
 	release, replacement, removed := verdict.Removed(gvk)

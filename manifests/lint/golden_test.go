@@ -37,6 +37,9 @@ func TestGolden(t *testing.T) {
 			var want strings.Builder
 			fired := map[string]bool{}
 			for _, p := range set.Problems {
+				if p.Reason == manifests.ReasonNoReference {
+					continue // the archives hold what rules look at, and not what else a tree needs
+				}
 				fmt.Fprintln(&want, p)
 				fired[p.Object.Name] = true
 				if p.Rule != rule.ID || !strings.Contains(p.Object.Name, "fires") {

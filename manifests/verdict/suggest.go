@@ -18,12 +18,7 @@ func suggestion(t reflect.Type, path string) string {
 	if !ok || len(name) > 63 || t.Kind() != reflect.Struct {
 		return ""
 	}
-	best, distance := "", 3
-	for _, candidate := range slices.Sorted(maps.Keys(fieldsOf(t))) {
-		if d := edits(strings.ToLower(name), strings.ToLower(candidate)); d < distance && d*3 <= len(name) {
-			best, distance = candidate, d
-		}
-	}
+	best := Nearest(name, slices.Collect(maps.Keys(fieldsOf(t))))
 	if best == "" {
 		return ""
 	}

@@ -1,0 +1,137 @@
+package manifests
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kilter.dev/kilter/manifests/verdict"
+)
+
+// ours is the domain of Kilter's own annotations.
+const ours = "kilter.dev/"
+
+// honoured lists the annotations that Kilter reads from an object in Git, with the values that have an effect or say that there is to be
+// none. Whoever teaches Kilter another one adds it here, or authors are told that it is unknown.
+var honoured = map[string]struct {
+	values []string // nil: any
+	kinds  []string // nil: every kind
+}{
+	ours + "allow-prune":                      {kinds: []string{"Sync"}},
+	ours + "lint-ignore":                      {},
+	ours + "prune":                            {values: []string{"disabled", "enabled"}},
+	ours + "requestedAt":                      {kinds: []string{"Sync"}},
+	annotationDependsOn:                       {},
+	annotationLocalConfig:                     {values: []string{"true", "false"}},
+	"client.lifecycle.config.k8s.io/deletion": {values: []string{"detach"}},
+	"cli-utils.sigs.k8s.io/on-remove":         {values: []string{"keep"}},
+}
+
+// cascades are the kinds for which kilter.dev/prune has a third value.
+var cascades = []string{"/Namespace", apiextensionsv1.GroupName + "/CustomResourceDefinition"}
+
+const (
+	order = "to apply it after others, name them in " + annotationDependsOn
+	keep  = "to keep it when it leaves Git, write " + ours + "prune: disabled"
+)
+
+// foreign lists other tools' annotations that have no effect here, with what to do instead.
+var foreign = map[string]string{
+	"argocd.argoproj.io/compare-options":    "fields that the manifest leaves out belong to whoever sets them, and are not compared",
+	"argocd.argoproj.io/hook":               "it is applied with everything else; " + order,
+	"argocd.argoproj.io/hook-delete-policy": "a Job stays as long as its ttlSecondsAfterFinished says",
+	"argocd.argoproj.io/sync-options":       "objects are always applied on the server's side; " + keep,
+	"argocd.argoproj.io/sync-wave":          order,
+
+	"kustomize.toolkit.fluxcd.io/force":     "an immutable field is reported, and nothing is deleted to change it",
+	"kustomize.toolkit.fluxcd.io/prune":     keep,
+	"kustomize.toolkit.fluxcd.io/reconcile": "it is kept as Git says; to leave it out, write " + annotationLocalConfig + `: "true"`,
+	"kustomize.toolkit.fluxcd.io/ssa":       "fields that the manifest leaves out belong to whoever sets them",
+
+	"kapp.k14s.io/change-group":    order,
+	"kapp.k14s.io/change-rule":     order,
+	"kapp.k14s.io/update-strategy": "an immutable field is reported, and nothing is deleted to change it",
+
+	"helm.sh/hook":               "it is applied with everything else; " + order,
+	"helm.sh/hook-delete-policy": "a Job stays as long as its ttlSecondsAfterFinished says",
+	"helm.sh/hook-weight":        order,
+	"helm.sh/resource-policy":    keep,
+}
+
+// notYet lists annotations of the conventions that Kilter follows which it does not honour.
+var notYet = map[string]string{
+	"client.lifecycle.config.k8s.io/mutation": "the object is kept as Git says",
+	ours + "applied": "Kilter writes it itself: remove it",
+}
+
+// annotations reads the annotations that mean something to Kilter, and warns of those that do not mean what their author thinks.
+func (d *decoder) annotations(m *manifest, node *yaml.Node, doc int) {
+	annotations := lookup(node, "metadata", "annotations")
+	if annotations == nil || annotations.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(annotations.Content); i += 2 {
+		key, value := annotations.Content[i], annotations.Content[i+1]
+		tell := func(severity Severity, reason, message string) {
+			if len(m.problems) < maxProblems {
+				m.problems = append(m.problems, Problem{
+					Origin: d.origin(doc, key), Object: m.object.ID, Field: "metadata.annotations[" + key.Value + "]",
+					Reason: reason, Severity: severity, Message: message,
+				})
+			}
+		}
+		if key.Value == annotationDependsOn {
+			m.dependencies(value.Value, func(message string) { tell(Error, string(metav1.CauseTypeFieldValueInvalid), message) })
+		} else if message := noEffect(m.object.ID, key.Value, value.Value); message != "" {
+			tell(Warning, ReasonNoEffect, message)
+		}
+	}
+}
+
+// noEffect says why an annotation does not do what its author may think, or nothing. The values of annotations are not repeated: they are
+// anybody's.
+func noEffect(id ID, key, value string) string {
+	if instead, ok := foreign[key]; ok {
+		return "has no effect here: " + instead
+	}
+	if instead, ok := notYet[key]; ok {
+		return "has no effect: " + instead
+	}
+	known, ok := honoured[key]
+	switch {
+	case !ok && strings.HasPrefix(key, ours):
+		return unknownAnnotation(key)
+	case !ok:
+		return ""
+	case known.kinds != nil && !slices.Contains(known.kinds, id.Kind):
+		return "has no effect on a " + id.Kind + ": it is for a " + strings.Join(known.kinds, " or ")
+	}
+	values := known.values
+	if key == ours+"prune" {
+		if slices.Contains(cascades, id.Group+"/"+id.Kind) {
+			values = append(slices.Clone(values), "cascade")
+		} else if value == "cascade" {
+			return "cascade has no effect on a " + id.Kind + ": it is for a Namespace or a CustomResourceDefinition"
+		}
+	}
+	if values == nil || slices.Contains(values, value) {
+		return ""
+	}
+	if near := verdict.Nearest(value, values); near != "" {
+		return "the value has no effect: did you mean " + near + "?"
+	}
+	return "the value has no effect: write " + strings.Join(values, " or ")
+}
+
+func unknownAnnotation(key string) string {
+	names := slices.Sorted(maps.Keys(honoured))
+	if near := verdict.Nearest(key, names); near != "" {
+		return fmt.Sprintf("has no effect: Kilter knows no such annotation; did you mean %s?", near)
+	}
+	return "has no effect: Kilter knows no such annotation"
+}
