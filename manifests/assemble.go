@@ -113,14 +113,14 @@ func namespaceEntry(namespace string) []byte {
 // report takes over a manifest's own problems, with the object's final ID.
 func (a *assembly) report(m *manifest) {
 	for _, p := range m.problems {
-		p.Object = m.object.ID
+		p.Object, p.Version = m.object.ID, m.object.Version
 		a.problems = append(a.problems, p)
 	}
 }
 
 func (a *assembly) problem(o *Object, at Origin, field, reason string, severity Severity, message string) {
 	a.problems = append(a.problems, Problem{
-		Origin: at, Object: o.ID, Field: field, Reason: reason, Severity: severity, Message: message,
+		Origin: at, Object: o.ID, Version: o.Version, Field: field, Reason: reason, Severity: severity, Message: message,
 	})
 }
 
@@ -134,7 +134,7 @@ func (a *assembly) unique(sorted []*Object) []*Object {
 			firstOf = o
 			return false
 		}
-		a.problem(o, o.Origin, "", ReasonDuplicate, Error, fmt.Sprintf("given twice, first in %s: remove one", firstOf.Origin))
+		a.problem(o, o.Origin, "", ReasonDuplicate, Error, fmt.Sprintf("given twice, first in %s: remove one", a.target.named(firstOf.Origin)))
 		return true
 	})
 }

@@ -37,7 +37,7 @@ func documents(name string, data []byte, yield func(document), fail func(*syntax
 		fail(&syntaxError{line: line, message: "not UTF-8 text: save the file as UTF-8"})
 		return
 	}
-	if path.Ext(name) == ".json" {
+	if isJSON(name, data) {
 		jsonDocuments(data, yield, fail)
 		return
 	}
@@ -49,6 +49,19 @@ func documents(name string, data []byte, yield func(document), fail func(*syntax
 		line += bytes.Count(chunk, []byte("\n"))
 		data = data[len(chunk):]
 	}
+}
+
+// isJSON decides how to read a file: by its extension, or else by its first characters. What begins like a JSON object might be YAML too;
+// hardly anybody writes that.
+func isJSON(name string, data []byte) bool {
+	switch path.Ext(name) {
+	case ".json":
+		return true
+	case ".yaml", ".yml":
+		return false
+	}
+	inner, found := bytes.CutPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	return found && bytes.HasPrefix(bytes.TrimLeft(inner, " \t\r\n"), []byte(`"`))
 }
 
 // invalidUTF8 returns the line of the first byte that is not UTF-8.

@@ -16,6 +16,7 @@ type listing struct {
 	files    []string // manifests, sorted
 	skipped  []Skip
 	problems []Problem
+	visited  map[string]bool // directories
 }
 
 const ignoreFile = ".kilterignore"
@@ -23,19 +24,34 @@ const ignoreFile = ".kilterignore"
 // maxIgnoreBytes bounds a .kilterignore file.
 const maxIgnoreBytes = 1 << 20
 
-// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A
-// .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
-func list(tree fs.FS, root string) (*listing, error) {
-	l := &listing{}
-	if err := l.directory(tree, root, nil); err != nil {
-		return nil, err
+// list finds the manifests at the paths of a tree: files whatever their names, and below directories *.yaml, *.yml and *.json where no
+// directory is hidden. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree
+// is no tree.
+func list(tree fs.FS, paths []string) (*listing, error) {
+	l := &listing{visited: map[string]bool{}}
+	for _, name := range paths {
+		info, err := fs.Stat(tree, name)
+		if err != nil {
+			return nil, err
+		}
+		l.skipped = slices.DeleteFunc(l.skipped, func(s Skip) bool { return s.Origin.File == name }) // asked for by name
+		if !info.IsDir() {
+			l.files = append(l.files, name)
+		} else if err := l.directory(tree, name, nil); err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(l.files)
+	l.files = slices.Compact(l.files)
 	return l, nil
 }
 
 // directory lists one directory; patterns are those of the directories above it.
 func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.Pattern) error {
+	if l.visited[directory] {
+		return nil
+	}
+	l.visited[directory] = true
 	entries, err := fs.ReadDir(tree, directory)
 	if err != nil {
 		return err
@@ -58,7 +74,7 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 	ignored := gitignore.NewMatcher(patterns)
 	for _, entry := range entries {
 		name := path.Join(directory, entry.Name())
-		switch wanted := entry.IsDir() || isManifest(name); {
+		switch wanted := entry.IsDir() || entry.Type()&fs.ModeSymlink != 0 || isManifest(name); {
 		case !wanted || strings.HasPrefix(entry.Name(), "."):
 		case ignored.Match(strings.Split(name, "/"), entry.IsDir()):
 			l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})

@@ -35,10 +35,11 @@ type hasher interface {
 	Hash(name string) (string, error)
 }
 
-// Load reads every manifest below the target's path of tree. Whatever is wrong with the files is in the Set's Problems; the error
+// Load reads every manifest at the target's paths of tree. Whatever is wrong with the files is in the Set's Problems; the error
 // says that the tree could not be read whole, and then there is no Set.
 func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, error) {
-	found, err := list(tree, target.path())
+	paths := target.paths()
+	found, err := list(tree, paths)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list manifests: %w", err)
 	}
@@ -48,8 +49,8 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	}
 	if len(found.files) == 0 && len(found.problems) == 0 {
 		var where Origin // of a whole repository: nowhere
-		if target.path() != "." {
-			where.File = target.path()
+		if paths[0] != "." {
+			where.File = paths[0]
 		}
 		found.problems = append(found.problems, Problem{
 			Origin: where, Reason: ReasonEmpty, Severity: Error,

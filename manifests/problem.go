@@ -20,6 +20,7 @@ const (
 type Problem struct {
 	Origin   Origin   // where; Line is the offending field's, or its nearest parent's when the field is missing
 	Object   ID       // which object; zero when the document could not be read that far
+	Version  string   // the API version that the object's manifest uses, without the group
 	Field    string   // the API server's field path, such as "spec.template.spec.containers[0].image"; may be empty
 	Reason   string   // the API server's cause type, such as "FieldValueInvalid", or one of the Reason constants here
 	Severity Severity // Error or Warning
