@@ -1,6 +1,6 @@
 // Package source turns a Git repository into a Snapshot: one pinned commit and the files below one path of it.
 //
-// Open checks the Options; each Repository.Fetch is one conversation with the server:
+// OpenLocal reads a repository on this machine's disk instead (local.go). Open checks the Options; each Repository.Fetch is one conversation with the server:
 //
 //	connect   credentials of the moment -> wire (HTTP, bounded) -> the server's refs
 //	resolve   Ref + refs -> target: the object to ask for; unmoved means the same Snapshot again
