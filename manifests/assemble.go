@@ -47,7 +47,8 @@ func (a *assembly) finish() *Set {
 		case m.local:
 			local[m.object.ID] = true
 			a.set.Skipped = append(a.set.Skipped, Skip{
-				Origin: m.object.Origin, Object: m.object.ID, Reason: "marked " + annotationLocalConfig + ": \"true\"",
+				Origin: m.object.Origin, Object: m.object.ID, Version: m.object.Version,
+				Reason: "marked " + annotationLocalConfig + ": \"true\"",
 			})
 		default:
 			objects = append(objects, m.object)

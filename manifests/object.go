@@ -94,9 +94,10 @@ type Set struct {
 
 // Skip is a document that was read and is not applied, with the reason in words.
 type Skip struct {
-	Origin Origin
-	Object ID
-	Reason string
+	Origin  Origin
+	Object  ID     // zero for a whole file or directory
+	Version string // the API version that the object's manifest uses, without the group
+	Reason  string
 }
 
 // Rejected reports whether any problem is an error.

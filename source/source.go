@@ -1,11 +1,13 @@
 // Package source turns a Git repository into a Snapshot: one pinned commit and the files below one path of it.
 //
-// OpenLocal reads a repository on this machine's disk instead (local.go). Open checks the Options; each Repository.Fetch is one conversation with the server:
+// Open checks the Options; each Repository.Fetch is one conversation with the server:
 //
 //	connect   credentials of the moment -> wire (HTTP, bounded) -> the server's refs
 //	resolve   Ref + refs -> target: the object to ask for; unmoved means the same Snapshot again
 //	receive   only what is new -> store (packs on disk); when that fails, a fresh shallow clone
 //	walk      commit + Path -> Tree: names and blob IDs, whole or not at all
+//
+// OpenLocal reads a repository on this machine's disk: it resolves the ref there, and walks.
 //
 // A Tree reads blobs from the store when they are asked for: there is no work tree. Every failure is an *Error with a
 // Reason from a closed set and the way out. The package never returns part of a tree, never follows a redirect to
