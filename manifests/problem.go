@@ -23,7 +23,7 @@ type Problem struct {
 	Version  string   // the API version that the object's manifest uses, without the group
 	Field    string   // the API server's field path, such as "spec.template.spec.containers[0].image"; may be empty
 	Reason   string   // the API server's cause type, such as "FieldValueInvalid", or one of the Reason constants here
-	Rule     string   // the ID of the lint rule that found it, such as "KLT001"; empty for what the API server would say
+	Rule     string   // the ID of the lint rule that speaks, such as "schedule-never-fires"; empty for all other problems
 	Severity Severity // Error or Warning
 	Message  string   // what is wrong and the way out, without any value that could be secret
 }

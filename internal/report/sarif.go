@@ -123,7 +123,7 @@ func rules(problems []manifests.Problem) []sarifRule {
 		}
 		what, page, tag := reasons[id], "validate#"+strings.ToLower(id), "kubernetes"
 		if p.Rule != "" {
-			what, page, tag = "Workload lint: accepted by the API server, and hardly what is meant.", "lint/"+id, "lint"
+			what, page, tag = "Accepted by the API server, and a mistake or a trap: "+id+".", "lint/"+id, "lint"
 		}
 		all = slices.Insert(all, at, sarifRule{
 			ID: id, ShortDescription: sarifText{cmp.Or(what, id)}, FullDescription: sarifText{cmp.Or(what, id)},

@@ -66,7 +66,7 @@ func message(p manifests.Problem) string {
 		text = p.Field + ": " + text
 	}
 	if p.Rule != "" {
-		text += " [" + p.Rule + "]"
+		text += " (" + p.Rule + ")"
 	}
 	return text
 }
