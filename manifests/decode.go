@@ -196,12 +196,15 @@ func (m *manifest) failed() bool {
 // alone for custom ones.
 func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) {
 	gvk, text := m.object.GroupVersionKind(), m.object.JSON
-	v, linked := verdict.Create(gvk, m.declared, text)
-	if !linked {
-		var known bool
-		if v.Causes, known = verdict.Decode(gvk, text); !known {
-			v.Causes = verdict.DecodeMetadata(text)
-		}
+	var v verdict.Verdict
+	read, causes, known := verdict.Parse(gvk, text)
+	switch {
+	case !known:
+		v.Causes = verdict.DecodeMetadata(text)
+	case len(causes) > 0:
+		v.Causes = causes
+	default:
+		v = read.Create(m.declared)
 	}
 	for _, cause := range v.Causes {
 		m.problems = append(m.problems, Problem{

@@ -6,6 +6,7 @@ import (
 	_ "time/tzdata" // spec.timeZone is checked against the zones that the server knows, whatever this machine has
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,13 +14,12 @@ import (
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/klog/v2"
-	"k8s.io/kubernetes/pkg/api/legacyscheme"
 )
 
-// Verdict is what the server would answer. The zero Verdict means that it would create the object without a remark.
+// Verdict is what the server would answer. The zero Verdict means that it would do as asked without a remark.
 type Verdict struct {
-	Causes   []Cause  // why the object would be refused, in the server's order; empty when it would be created
-	Warnings []string // what the server would warn of, in its words; only for objects that it would create
+	Causes   []Cause  // why the object would be refused, in the server's order; empty when it would be accepted
+	Warnings []string // what the server would warn of, in its words; only for objects that it would accept
 }
 
 // Cause is one reason for a refusal.
@@ -34,64 +34,101 @@ type Cause struct {
 const ReasonUnknownField = "UnknownField"
 
 // Create returns the API server's verdict on creating the object that json holds in namespace, or false when no strategy is
-// linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means "default".
+// linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means "default"; it is ignored
+// for kinds that live in no namespace.
 func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict, bool) {
-	kind, ok := kinds[gvk]
+	kind, ok := kinds()[gvk]
 	if !ok {
 		return Verdict{}, false
 	}
-	versioned, causes := decode(legacyscheme.Scheme, gvk, json)
+	obj, causes := decode(kind.scheme, gvk, json)
 	if len(causes) > 0 {
 		return Verdict{Causes: causes}, true
 	}
-	legacyscheme.Scheme.Default(versioned)
-	obj, err := legacyscheme.Scheme.UnsafeConvertToVersion(versioned, runtime.InternalGroupVersioner)
-	if err != nil {
-		hidden := errors.New("the server cannot convert the object to its internal version") // err may hold values
-		return refusal("", metav1.CauseTypeFieldValueInvalid, hidden), true
-	}
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault
-	}
-	return create(request(gvk, kind, namespace), kind.strategy, obj, namespace), true
+	return kind.judge(gvk, namespace, obj), true
 }
 
-// create follows BeforeCreate in k8s.io/apiserver/pkg/registry/rest/create.go, whose error would hold the causes as text only,
-// with the values in it.
-func create(ctx context.Context, strategy rest.RESTCreateStrategy, obj runtime.Object, namespace string) Verdict {
+// judge takes a decoded object through the rest of a create. The object is changed.
+func (k linked) judge(gvk schema.GroupVersionKind, namespace string, versioned runtime.Object) Verdict {
+	obj, err := k.internal(versioned)
+	if err != nil {
+		return unconvertible()
+	}
+	return k.create(k.request(gvk, "create", namespace), obj)
+}
+
+// internal applies the defaults and converts to the type that the strategies know.
+func (k linked) internal(versioned runtime.Object) (runtime.Object, error) {
+	k.scheme.Default(versioned)
+	return k.scheme.UnsafeConvertToVersion(versioned, runtime.InternalGroupVersioner)
+}
+
+// unconvertible is the verdict on an object that has no internal form. The error of the conversion may hold values.
+func unconvertible() Verdict {
+	return refusal("", metav1.CauseTypeFieldValueInvalid, errors.New("the server cannot convert the object to its internal version"))
+}
+
+// create follows Create in k8s.io/apiserver/pkg/registry/generic/registry/store.go and BeforeCreate in
+// k8s.io/apiserver/pkg/registry/rest/create.go, whose error would hold the causes as text only, with the values in it.
+func (k linked) create(ctx context.Context, obj runtime.Object) Verdict {
 	object, err := meta.Accessor(obj)
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
 	}
+	rest.WipeObjectMetaSystemFields(object)
 	rest.FillObjectMetaSystemFields(object)
 	if object.GetName() == "" && object.GetGenerateName() != "" {
-		object.SetName(strategy.GenerateName(object.GetGenerateName()))
+		object.SetName(k.strategy.GenerateName(object.GetGenerateName()))
 	}
-	expected := rest.ExpectedNamespaceForScope(namespace, strategy.NamespaceScoped())
-	if err := rest.EnsureObjectNamespaceMatchesRequestNamespace(expected, object); err != nil {
+	if k.beginCreate != nil {
+		if _, err := k.beginCreate(ctx, obj, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+			return refusedByStore(err)
+		}
+	}
+	if err := rest.EnsureObjectNamespaceMatchesRequestNamespace(genericapirequest.NamespaceValue(ctx), object); err != nil {
 		return refusal("metadata.namespace", metav1.CauseTypeFieldValueInvalid, err)
 	}
-	strategy.PrepareForCreate(ctx, obj)
-	if errs := rest.ValidateCreate(ctx, obj, strategy); len(errs) > 0 {
+	k.strategy.PrepareForCreate(ctx, obj)
+	if errs := rest.ValidateCreate(ctx, obj, k.strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: strategy.WarningsOnCreate(ctx, obj)}
+	return Verdict{Warnings: k.strategy.WarningsOnCreate(ctx, obj)}
 }
 
-// request returns the context of the POST that would create the object: declarative validation reads the API version from it.
-// Kubernetes logs where its hand-written and its declarative rules disagree; that log is for its developers and is dropped.
-func request(gvk schema.GroupVersionKind, kind linked, namespace string) context.Context {
+// request returns the context of the request: declarative validation reads the API version from it, and some strategies their
+// defaults for older versions. Kubernetes logs where its hand-written and its declarative rules disagree; that log is for its
+// developers and is dropped.
+func (k linked) request(gvk schema.GroupVersionKind, verb, namespace string) context.Context {
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault
+	}
+	namespace = rest.ExpectedNamespaceForScope(namespace, k.strategy.NamespaceScoped())
 	ctx := klog.NewContext(context.Background(), logr.Discard())
 	ctx = genericapirequest.WithNamespace(ctx, namespace)
+	resource, _ := meta.UnsafeGuessKindToResource(gvk)
 	return genericapirequest.WithRequestInfo(ctx, &genericapirequest.RequestInfo{
 		IsResourceRequest: true,
-		Verb:              "create",
+		Verb:              verb,
 		APIPrefix:         "apis",
 		APIGroup:          gvk.Group,
 		APIVersion:        gvk.Version,
 		Namespace:         namespace,
-		Resource:          kind.resource,
+		Resource:          resource.Resource,
 	})
+}
+
+// refusedByStore is the verdict where the store of a kind refuses before the strategy is asked: only that of Services, whose
+// values are addresses and ports.
+func refusedByStore(err error) Verdict {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || status.ErrStatus.Details == nil || len(status.ErrStatus.Details.Causes) == 0 {
+		return refusal("", metav1.CauseTypeFieldValueInvalid, err)
+	}
+	var v Verdict
+	for _, cause := range status.ErrStatus.Details.Causes {
+		v.Causes = append(v.Causes, Cause{Field: cause.Field, Reason: string(cause.Type), Message: cause.Message})
+	}
+	return v
 }
 
 // refusal is a Verdict with the one cause err.

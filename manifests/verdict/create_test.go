@@ -101,16 +101,21 @@ func TestCreate(t *testing.T) {
 			if !linked {
 				t.Fatal("no strategy is linked")
 			}
-			var got []string
-			for _, c := range v.Causes {
-				got = append(got, c.Field+" "+c.Reason+": "+c.Message)
-			}
-			slices.Sort(got)
-			if diff := cmp.Diff(test.want, got); diff != "" {
+			if diff := cmp.Diff(test.want, lines(v)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
 	}
+}
+
+// lines renders causes as "field reason: message", sorted.
+func lines(v Verdict) []string {
+	var lines []string
+	for _, c := range v.Causes {
+		lines = append(lines, strings.TrimSpace(c.Field+" "+c.Reason+": "+c.Message))
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 func kindOf(t *testing.T, text string) schema.GroupVersionKind {
@@ -149,14 +154,17 @@ func TestOtherKinds(t *testing.T) {
 		list   bool
 	}{
 		{schema.GroupVersionKind{Group: "batch", Version: "v1", Kind: "Job"}, true, true, false},
-		{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, false, true, false},
+		{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, true, true, false},
+		{schema.GroupVersionKind{Version: "v1", Kind: "ComponentStatus"}, false, true, false},
+		{schema.GroupVersionKind{Group: "batch", Version: "v1beta1", Kind: "CronJob"}, false, true, false},
+		{schema.GroupVersionKind{Group: "internal.apiserver.k8s.io", Version: "v1alpha1", Kind: "StorageVersion"}, false, true, false},
 		{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMapList"}, false, true, true},
-		{schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}, false, true, false},
+		{schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}, true, true, false},
 		{schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "WidgetList"}, false, false, false},
 	} {
 		text := fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q}`, test.gvk.GroupVersion(), test.gvk.Kind)
 		_, linked := Create(test.gvk, "", text)
-		_, known := Decode(test.gvk, text)
+		_, _, known := Parse(test.gvk, text)
 		if list := List(test.gvk); linked != test.linked || known != test.known || list != test.list {
 			t.Errorf("%s: linked %v, known %v, list %v", test.gvk, linked, known, list)
 		}

@@ -1,34 +1,51 @@
 package verdict
 
 import (
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apiserver/pkg/registry/rest"
+	"slices"
+	"strings"
+	"sync"
 
-	// Each install package registers its group's types, defaults, conversions and declarative validation with legacyscheme. The
-	// core group is needed by all that hold a pod template.
-	_ "k8s.io/kubernetes/pkg/apis/apps/install"
-	_ "k8s.io/kubernetes/pkg/apis/batch/install"
-	_ "k8s.io/kubernetes/pkg/apis/core/install"
-	"k8s.io/kubernetes/pkg/registry/apps/daemonset"
-	"k8s.io/kubernetes/pkg/registry/apps/deployment"
-	"k8s.io/kubernetes/pkg/registry/apps/statefulset"
-	"k8s.io/kubernetes/pkg/registry/batch/cronjob"
-	"k8s.io/kubernetes/pkg/registry/batch/job"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/kubernetes/pkg/capabilities"
 )
 
 // linked is one kind whose rules are part of this program.
 type linked struct {
-	resource string // the plural name in the request's path, which declarative validation reads
-	strategy rest.RESTCreateStrategy
+	scheme   *runtime.Scheme // types, defaults, conversions and declarative validation
+	strategy rest.RESTCreateUpdateStrategy
+
+	// What the store does to an object before the strategy sees it; nil for every kind but Service.
+	beginCreate genericregistry.BeginCreateFunc
+	beginUpdate genericregistry.BeginUpdateFunc
 }
 
-// kinds is the table of linked kinds. To add one: its strategy here, its group's install package above.
-var kinds = map[schema.GroupVersionKind]linked{
-	appsv1.SchemeGroupVersion.WithKind("DaemonSet"):   {"daemonsets", daemonset.Strategy},
-	appsv1.SchemeGroupVersion.WithKind("Deployment"):  {"deployments", deployment.Strategy},
-	appsv1.SchemeGroupVersion.WithKind("StatefulSet"): {"statefulsets", statefulset.Strategy},
-	batchv1.SchemeGroupVersion.WithKind("CronJob"):    {"cronjobs", cronjob.Strategy},
-	batchv1.SchemeGroupVersion.WithKind("Job"):        {"jobs", job.Strategy},
+// kinds holds the linked kinds, in every version that the rules' release (see Emulate) serves.
+var kinds = sync.OnceValue(func() map[schema.GroupVersionKind]linked {
+	// As every installer sets --allow-privileged=true; without it, a server refuses the DaemonSets of every network plugin.
+	capabilities.Setup(true, 0)
+	all := map[schema.GroupVersionKind]linked{}
+	for group, rows := range table() {
+		for name, kind := range rows {
+			gk := schema.GroupKind{Group: group, Kind: name}
+			for _, gv := range kind.scheme.VersionsForGroupKind(gk) {
+				if gvk := gv.WithKind(name); served(kind.scheme, gvk) {
+					all[gvk] = kind
+				}
+			}
+		}
+	}
+	return all
+})
+
+// Linked returns the kinds that Create and Update judge by the server's rules, sorted.
+func Linked() []schema.GroupVersionKind {
+	var all []schema.GroupVersionKind
+	for gvk := range kinds() {
+		all = append(all, gvk)
+	}
+	slices.SortFunc(all, func(a, b schema.GroupVersionKind) int { return strings.Compare(a.String(), b.String()) })
+	return all
 }

@@ -1,34 +1,121 @@
 package verdict
 
 import (
-	"strconv"
+	"fmt"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apiserver/pkg/util/compatibility"
+	basecompatibility "k8s.io/component-base/compatibility"
 )
 
-// release is the minor version whose rules are linked: Kubernetes 1.37.
-const release = 37
+// Version is the release whose rules are in force, such as "1.37": the linked one, unless Emulate set an older one.
+func Version() string { return minor(rules().EmulationVersion()) }
 
-// removed follows the lifecycle methods that Kubernetes generates for its API types from their
-// "+k8s:prerelease-lifecycle-gen" markers.
-func removed(gvk schema.GroupVersionKind) (string, schema.GroupVersionKind, bool) {
-	obj, err := builtin.New(gvk)
+// Emulate sets the rules back to those of an older minor release, such as "1.35", by Kubernetes' own emulation: its feature
+// gates have that release's defaults, and API kinds and versions that were introduced later are unknown while those that were
+// removed since are known. It is for the whole process, and must be called before anything else of this package.
+//
+// The error says which releases can be emulated: Kubernetes itself covers the three before its own.
+//
+// Emulation does not bring back what changed without a feature gate: a rule that was relaxed or tightened outright, a new
+// warning, a field that was added ungated. Kubernetes adds next to no ungated rules, so what an emulated release refuses is almost
+// always refused by the real one as well; the other way round is not certain.
+func Emulate(release string) error {
+	effective := rules()
+	want, err := version.ParseMajorMinor(strings.TrimPrefix(release, "v"))
+	linked := effective.BinaryVersion()
+	if err != nil {
+		return fmt.Errorf("%q is not a Kubernetes release such as %s", release, minor(linked))
+	}
+	before := effective.EmulationVersion()
+	effective.SetEmulationVersion(want)
+	if len(effective.Validate()) > 0 {
+		effective.SetEmulationVersion(before)
+		// The floor of DefaultBuildEffectiveVersion in k8s.io/apiserver/pkg/util/compatibility, which tells it to nobody but Validate.
+		return fmt.Errorf("Kubernetes %s's rules can emulate %s to %s, not %s",
+			minor(linked), minor(linked.SubtractMinor(3)), minor(linked), release)
+	}
+	if err := compatibility.DefaultComponentGlobalsRegistry.Set(); err != nil {
+		return fmt.Errorf("cannot emulate Kubernetes %s: %w", release, err)
+	}
+	return nil
+}
+
+// rules returns the process-wide versions that Kubernetes' code goes by.
+func rules() basecompatibility.MutableEffectiveVersion {
+	registered := compatibility.DefaultComponentGlobalsRegistry.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)
+	return registered.(basecompatibility.MutableEffectiveVersion) // as k8s.io/apiserver registers it
+}
+
+func minor(v *version.Version) string { return fmt.Sprintf("%d.%d", v.Major(), v.Minor()) }
+
+// Removed returns the release that stopped serving a built-in API version, such as "1.22", and what replaces it, or false when it
+// is still served. The source is the API's own lifecycle markers, as deleted_kinds.go in k8s.io/apiserver/pkg/server reads them.
+func Removed(gvk schema.GroupVersionKind) (release string, replacement schema.GroupVersionKind, ok bool) {
+	obj, err := builtin().New(gvk)
 	if err != nil {
 		return "", schema.GroupVersionKind{}, false
 	}
-	marked, ok := obj.(interface{ APILifecycleRemoved() (major, minor int) })
+	since, ok := removed(obj)
 	if !ok {
 		return "", schema.GroupVersionKind{}, false
 	}
-	major, minor := marked.APILifecycleRemoved()
-	if major > 1 || minor > release {
-		return "", schema.GroupVersionKind{}, false
-	}
-	var replacement schema.GroupVersionKind
 	if replaced, ok := obj.(interface {
 		APILifecycleReplacement() schema.GroupVersionKind
 	}); ok {
 		replacement = replaced.APILifecycleReplacement()
 	}
-	return strconv.Itoa(major) + "." + strconv.Itoa(minor), replacement, true
+	return minor(since), replacement, true
+}
+
+// Introduced returns the release that first served a built-in API version, such as "1.36", or false when the release in force
+// has it already. It is only ever true under Emulate.
+func Introduced(gvk schema.GroupVersionKind) (release string, later bool) {
+	obj, err := builtin().New(gvk)
+	if err != nil {
+		return "", false
+	}
+	since, later := introducedLater(obj)
+	if !later {
+		return "", false
+	}
+	return minor(since), true
+}
+
+// served reports whether the release in force serves the kind in that version.
+func served(scheme *runtime.Scheme, gvk schema.GroupVersionKind) bool {
+	obj, err := scheme.New(gvk)
+	if err != nil {
+		return false
+	}
+	_, gone := removed(obj)
+	_, later := introducedLater(obj)
+	return !gone && !later
+}
+
+// removed and introducedLater follow the methods that Kubernetes generates for its API types from their
+// "+k8s:prerelease-lifecycle-gen" markers.
+func removed(obj runtime.Object) (*version.Version, bool) {
+	marked, ok := obj.(interface{ APILifecycleRemoved() (major, minor int) })
+	if !ok {
+		return nil, false
+	}
+	since := majorMinor(marked.APILifecycleRemoved())
+	return since, !since.GreaterThan(rules().EmulationVersion())
+}
+
+func introducedLater(obj runtime.Object) (*version.Version, bool) {
+	marked, ok := obj.(interface{ APILifecycleIntroduced() (major, minor int) })
+	if !ok {
+		return nil, false
+	}
+	since := majorMinor(marked.APILifecycleIntroduced())
+	return since, since.GreaterThan(rules().EmulationVersion())
+}
+
+func majorMinor(major, minor int) *version.Version {
+	return version.MajorMinor(uint(major), uint(minor))
 }

@@ -15,7 +15,7 @@ import (
 // string could hold a secret.
 var open = []string{
 	"action", "completionMode", "concurrencyPolicy", "dnsPolicy", "effect", "imagePullPolicy", "operator", "podManagementPolicy",
-	"podReplacementPolicy", "preemptionPolicy", "protocol", "restartPolicy", "schedule", "scheme", "terminationMessagePolicy",
+	"podReplacementPolicy", "preemptionPolicy", "protocol", "restartPolicy", "schedule", "scheme", "scope", "terminationMessagePolicy",
 	"timeZone", "type", "whenDeleted", "whenScaled", "whenUnsatisfiable",
 }
 
@@ -34,7 +34,8 @@ func causes(errs field.ErrorList) []Cause {
 // message is field.Error.ErrorBody in k8s.io/apimachinery/pkg/util/validation/field/errors.go, without the bad value where that
 // could be a secret.
 func message(err *field.Error) string {
-	body, detail := err.Type.String(), err.Detail
+	body := err.Type.String()
+	detail, _, _ := strings.Cut(err.Detail, "\n") // immutable specs append a diff of the whole, with all values
 	if value, shown := show(err); shown {
 		body += ": " + value
 	} else if hidden, ok := text(err.BadValue); ok {
@@ -52,12 +53,16 @@ func show(err *field.Error) (string, bool) {
 	case field.ErrorTypeRequired, field.ErrorTypeForbidden, field.ErrorTypeTooLong, field.ErrorTypeTooShort, field.ErrorTypeInternal:
 		return "", false
 	}
-	switch v := err.BadValue.(type) {
-	case nil:
+	switch v := reflect.Indirect(reflect.ValueOf(err.BadValue)); v.Kind() {
+	case reflect.Invalid:
 		return "null", true
-	case bool, int, int32, int64, uint, uint32, uint64, float32, float64:
+	case reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
 		return fmt.Sprint(v), true
+	}
+	switch v := err.BadValue.(type) {
 	case intstr.IntOrString:
+		return v.String(), v.Type == intstr.Int
+	case *intstr.IntOrString:
 		return v.String(), v.Type == intstr.Int
 	}
 	s, ok := text(err.BadValue)
