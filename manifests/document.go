@@ -51,8 +51,8 @@ func documents(name string, data []byte, yield func(document), fail func(*syntax
 	}
 }
 
-// isJSON decides how to read a file: by its extension, or else by its first characters. What begins like a JSON object might be YAML too;
-// hardly anybody writes that.
+// isJSON decides how to read a file: by its extension, or else by its first characters. What begins like a JSON object might be
+// YAML too; hardly anybody writes that.
 func isJSON(name string, data []byte) bool {
 	switch path.Ext(name) {
 	case ".json":

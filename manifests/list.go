@@ -24,9 +24,9 @@ const ignoreFile = ".kilterignore"
 // maxIgnoreBytes bounds a .kilterignore file.
 const maxIgnoreBytes = 1 << 20
 
-// list finds the manifests at the paths of a tree: files whatever their names, and below directories *.yaml, *.yml and *.json where no
-// directory is hidden. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree
-// is no tree.
+// list finds the manifests at the paths of a tree: files whatever their names, and below directories *.yaml, *.yml and *.json
+// where no directory is hidden. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it:
+// part of a tree is no tree.
 func list(tree fs.FS, paths []string) (*listing, error) {
 	l := &listing{visited: map[string]bool{}}
 	for _, name := range paths {

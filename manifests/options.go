@@ -28,17 +28,17 @@ func (o Options) withDefaults() Options {
 
 // Target is what a tree is loaded for.
 type Target struct {
-	// Paths are the directories and files of the tree to read, slash-separated; none means all of it. A file is read whatever its name,
-	// even when a .kilterignore lists it. What several paths lead to is read once.
+	// Paths are the directories and files of the tree to read, slash-separated; none means all of it. A file is read whatever
+	// its name, even when a .kilterignore lists it. What several paths lead to is read once.
 	Paths []string
 	// DefaultNamespace goes to namespaced objects that name none. Empty means "default".
 	DefaultNamespace string
 	// Scope tells whether the cluster serves a kind, and whether its objects are namespaced. Kinds whose CRD is in the tree are
-	// known without it. Nil means that no cluster is asked: built-in kinds are known from the API itself, and custom kinds whose CRD
-	// is not in the tree are taken for namespaced ones.
+	// known without it. Nil means that no cluster is asked: built-in kinds are known from the API itself, and custom kinds
+	// whose CRD is not in the tree are taken for namespaced ones.
 	Scope func(schema.GroupVersionKind) (namespaced, known bool)
-	// Name tells what people call a file of the tree. Messages that name another file use it; Origins keep the tree's own names. Nil
-	// means that the tree's names are theirs.
+	// Name tells what people call a file of the tree. Messages that name another file use it; Origins keep the tree's own
+	// names. Nil means that the tree's names are theirs.
 	Name func(file string) string
 }
 

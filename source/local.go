@@ -20,15 +20,15 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
-// Local is a repository on this machine's disk: bare, with a work tree, or a linked work tree. It is only read, without a git program,
-// hooks or a network; the work tree is not looked at.
+// Local is a repository on this machine's disk: bare, with a work tree, or a linked work tree. It is only read, without a git
+// program, hooks or a network; the work tree is not looked at.
 type Local struct {
 	dir   string
 	store *store // over the repository's own objects: it must never be removed
 }
 
-// FindLocal returns the repository that a path leads into, and the rest of the path inside it: the directory itself when it is bare or has
-// a .git, or else the nearest one above it. The path need not exist: its end may be known to some commits only.
+// FindLocal returns the repository that a path leads into, and the rest of the path inside it: the directory itself when it is
+// bare or has a .git, or else the nearest one above it. The path need not exist: its end may be known to some commits only.
 func FindLocal(name string) (dir, inside string, found bool) {
 	name, err := filepath.Abs(name)
 	if err != nil {
@@ -50,7 +50,7 @@ func OpenLocal(dir string) (*Local, error) {
 	l := &Local{dir: dir}
 	own, err := gitDir(dir)
 	if err != nil {
-		return nil, l.failed(fail(RepositoryNotFound, "name a bare repository, or a directory with a .git", "there is no Git repository"))
+		return nil, l.failed(fail(RepositoryNotFound, "name a bare repository, or a directory with a .git", "it is no Git repository"))
 	}
 	common := own
 	if text, err := os.ReadFile(filepath.Join(own, "commondir")); err == nil { // a linked work tree
@@ -67,7 +67,8 @@ func OpenLocal(dir string) (*Local, error) {
 	return l, nil
 }
 
-// understood checks that the repository keeps its refs and objects as go-git reads them. Other extensions change nothing for a reader.
+// understood checks that the repository keeps its refs and objects as go-git reads them. Other extensions change nothing for a
+// reader.
 func understood(storage *filesystem.Storage) *Error {
 	config, err := storage.Config()
 	if err != nil {
@@ -175,7 +176,8 @@ func (l *Local) snapshot(ctx context.Context, ref string, paths []string) (Snaps
 		return Snapshot{}, fail(UnsupportedEntry, "put plain files in their place, or name paths without them",
 			"commit %s holds what cannot be read safely: %s", id.Short(), strings.Join(slices.Compact(w.refused), ", "))
 	case w.files == 0:
-		return Snapshot{}, fail(EmptyPath, "add manifests there, or name another path", "commit %s holds no file at %s", id.Short(), enumerate(paths))
+		return Snapshot{}, fail(EmptyPath, "add manifests there, or name another path",
+			"commit %s holds no file at %s", id.Short(), enumerate(paths))
 	}
 	return Snapshot{
 		Commit: id, Revision: target{revision: name}.revisionAt(commit), Tree: &Tree{store: l.store, dirs: w.dirs}, Path: ".",

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -196,12 +195,12 @@ func TestLocalShapes(t *testing.T) {
 	})
 	t.Run("no repository", func(t *testing.T) {
 		_, err := local(t, dir, "HEAD")
-		checkError(t, err, source.RepositoryNotFound, "cannot read "+dir+": there is no Git repository")
+		checkError(t, err, source.RepositoryNotFound, "cannot read "+dir+": it is no Git repository")
 	})
 	for name, flag := range map[string]string{"objectformat": "--object-format=sha256", "refstorage": "--ref-format=reftable"} {
 		t.Run(name, func(t *testing.T) {
-			if out, err := exec.CommandContext(t.Context(), "git", "init", "--quiet", "--bare", flag, at(name)).CombinedOutput(); err != nil {
-				t.Skipf("this git cannot make one: %s", out)
+			if _, err := o.repo.Git(t.Context(), "init", "--quiet", "--bare", flag, at(name)); err != nil {
+				t.Skipf("this git cannot make one: %v", err)
 			}
 			_, err := local(t, at(name), "HEAD")
 			checkError(t, err, source.UnsupportedURL, "extensions."+name, "check the commit out")

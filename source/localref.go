@@ -26,7 +26,8 @@ func (l *Local) resolve(ref string) (plumbing.Hash, string, error) {
 	if digits := strings.ToLower(ref); fullCommit.MatchString(digits) {
 		hash := plumbing.NewHash(digits)
 		if !l.store.has(hash) {
-			return hash, "", fail(RefNotFound, "fetch it first; a shallow clone has only the newest commits", "commit %s not found", digits)
+			return hash, "", fail(RefNotFound, "fetch it first; a shallow clone has only the newest commits",
+				"commit %s not found", digits)
 		}
 		return hash, "", nil
 	}
@@ -70,7 +71,8 @@ func (l *Local) reference(name plumbing.ReferenceName) (hash plumbing.Hash, revi
 		name = ref.Target()
 		revision = name.Short()
 	}
-	return hash, "", fail(InvalidRef, "name the branch it should lead to", "%s leads through more than %d symbolic refs", printable(name.String()), links)
+	return hash, "", fail(InvalidRef, "name the branch it should lead to",
+		"%s leads through more than %d symbolic refs", printable(name.String()), links)
 }
 
 // abbreviated finds the commit whose ID begins with the digits.
@@ -103,7 +105,8 @@ func (l *Local) abbreviated(digits string) (plumbing.Hash, error) {
 	case 1:
 		return plumbing.NewHash(commits[0]), nil
 	}
-	return plumbing.ZeroHash, fail(InvalidRef, "give more digits", "%s is the beginning of several commits: %s", digits, enumerate(commits))
+	return plumbing.ZeroHash, fail(InvalidRef, "give more digits",
+		"%s is the beginning of several commits: %s", digits, enumerate(commits))
 }
 
 // unknown says that no such ref exists, and which there are, the likest ones first.

@@ -20,8 +20,8 @@ import (
 // kustomizations may reach from it: the top of the Git work tree, beyond which the loop sees nothing either, or without one the
 // file system's root.
 //
-// Symbolic links are followed when the user names them; inside the tree they are refused, as they are in a commit. Standard input and
-// pipes are read once, when they are named.
+// Symbolic links are followed when the user names them; inside the tree they are refused, as they are in a commit. Standard
+// input and pipes are read once, when they are named.
 type files struct {
 	cwd     string
 	root    string // absolute, without symbolic links
@@ -33,7 +33,6 @@ type files struct {
 type givenPath struct {
 	name  string // in the tree
 	shown string // as the user knows it
-	top   string // the Git work tree around it; empty when there is none
 }
 
 // A stream's name in the tree begins with a character that no file's name can hold.
@@ -100,8 +99,7 @@ func (f *files) find(arg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	top := workTree(name)
-	world := top
+	world := workTree(name)
 	if world == "" {
 		world = filepath.VolumeName(name) + string(filepath.Separator)
 	}
@@ -112,7 +110,7 @@ func (f *files) find(arg string) (string, error) {
 			break
 		}
 	}
-	f.given = append(f.given, givenPath{shown: filepath.ToSlash(filepath.Clean(arg)), top: top})
+	f.given = append(f.given, givenPath{shown: filepath.ToSlash(filepath.Clean(arg))})
 	return name, nil
 }
 
@@ -173,8 +171,8 @@ func (f *files) paths() []string {
 	return names
 }
 
-// name returns what the user calls a file of the tree: as given, or below a directory as given; what no argument leads to, such as a
-// kustomization's base, is named from the current directory.
+// name returns what the user calls a file of the tree: as given, or below a directory as given; what no argument leads to, such
+// as a kustomization's base, is named from the current directory.
 func (f *files) name(file string) string {
 	if g, rest, found := f.givenFor(file); found {
 		return path.Join(g.shown, rest)
@@ -185,15 +183,18 @@ func (f *files) name(file string) string {
 	return filepath.ToSlash(f.path(file))
 }
 
-// nameInRepository returns a file's name from the top of its Git work tree, as code review knows it, whatever directory the user is in.
+// nameInRepository returns a file's name from the top of its Git work tree, as code review knows it, whatever directory the
+// user is in.
 func (f *files) nameInRepository(file string) string {
-	g, _, _ := f.givenFor(file)
-	if g.top != "" {
-		if relative, err := filepath.Rel(g.top, f.path(file)); err == nil {
-			return filepath.ToSlash(relative)
-		}
+	if _, stream := f.streams[file]; stream {
+		return f.name(file)
 	}
-	return f.name(file)
+	place := f.path(file)
+	relative, err := filepath.Rel(workTree(place), place) // an error without a work tree
+	if err != nil {
+		return f.name(file)
+	}
+	return filepath.ToSlash(relative)
 }
 
 // givenFor finds the argument that leads to a file, the nearest of several, and the rest of the way.

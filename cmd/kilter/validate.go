@@ -18,6 +18,7 @@ import (
 
 	"kilter.dev/kilter/internal/report"
 	"kilter.dev/kilter/manifests"
+	rules "kilter.dev/kilter/manifests/verdict"
 	"kilter.dev/kilter/source"
 )
 
@@ -48,9 +49,9 @@ func validateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Say what the API server will say to files, without a cluster",
-		Long: `Say what the API server will say to files, without a cluster. A PATH is a file, a directory (its *.yaml, *.yml and *.json, without
-hidden directories and what .kilterignore lists), or - for standard input. All of them together are one tree: duplicate
-objects, custom kinds and dependencies are looked for across them.
+		Long: `Say what the API server will say to files, without a cluster. A PATH is a file, a directory or - for standard input. Of a
+directory *.yaml, *.yml and *.json are read, without hidden directories and what .kilterignore lists. All PATHs together are one
+tree: duplicates, custom kinds and dependencies are looked for across them.
 
 With --ref the PATHs are read from that commit of the local repository that they lead into, bare or not: repo.git is all of it,
 repo.git/prod a directory in it.
@@ -62,7 +63,7 @@ Exit codes: 0 no problem, or warnings only; 1 errors, or warnings with --strict;
   kilter validate . -o sarif > kilter.sarif`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("kilter validate needs a PATH: a file, a directory, or - for standard input; . is the current directory")
+				return errors.New("kilter validate needs a PATH: a file, a directory, or - for standard input; . is this directory")
 			}
 			return nil
 		},
@@ -76,7 +77,7 @@ Exit codes: 0 no problem, or warnings only; 1 errors, or warnings with --strict;
 	flags.StringVarP(&o.output, "output", "o", "text", "format: "+strings.Join(names, ", "))
 	flags.StringVar(&o.ref, "ref", "", "read the PATHs from this branch, tag, commit or HEAD of their local repository")
 	flags.StringVarP(&o.namespace, "namespace", "n", "default", "namespace of objects that name none")
-	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules are asked, such as 1.NN (default: "+linkedMinor+")")
+	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes release whose rules are asked (default: "+rules.Version()+")")
 	flags.BoolVar(&o.strict, "strict", false, "let warnings fail, too")
 	flags.Var(&o.maxFileSize, "max-file-size", "largest file that is read")
 	flags.Var(&o.maxTotalSize, "max-total-size", "most that all files may have together")
@@ -106,7 +107,7 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 	}
 	o.limits.MaxFileBytes, o.limits.MaxTreeBytes = int64(o.maxFileSize), int64(o.maxTotalSize)
 	if err := emulate(o.kubeVersion); err != nil {
-		return err
+		return fmt.Errorf("--kube-version: %w", err)
 	}
 	in, err := o.open(ctx, args)
 	if err != nil {
@@ -126,11 +127,11 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 	}
 	if nothing := len(set.Objects) + len(set.Problems) + len(set.Skipped); nothing == 0 { // an empty pipe is no success
 		set.Problems = []manifests.Problem{{
-			Reason: manifests.ReasonEmpty, Severity: manifests.Error, Message: "no object found: all that was read is empty, or comments",
+			Reason: manifests.ReasonEmpty, Severity: manifests.Error, Message: "no object found: what was read is empty, or comments",
 		}}
 	}
 	found := &report.Report{
-		Set: set, Kubernetes: minorOf(o.kubeVersion), Revision: in.revision, Version: version, Name: in.name,
+		Set: set, Kubernetes: rules.Version(), Revision: in.revision, Version: version, Name: in.name,
 		Read: func(file string) ([]byte, error) { return fs.ReadFile(in.tree, file) },
 	}
 	if err := format(o.stdout)(o.stdout, found); err != nil {
@@ -201,6 +202,15 @@ func followed(name string) string {
 		return place
 	}
 	return filepath.Join(followed(filepath.Dir(name)), filepath.Base(name))
+}
+
+// emulate makes the rules those of a release: 1.37, v1.37 or, of which only the minor version counts, 1.37.2.
+func emulate(release string) error {
+	if release == "" {
+		return nil
+	}
+	parts := strings.SplitN(release, ".", 3)
+	return rules.Emulate(strings.Join(parts[:min(len(parts), 2)], "."))
 }
 
 // textFor looks at where text goes: colours and lines of files are for terminals. A NO_COLOR that is not empty forbids colours

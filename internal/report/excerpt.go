@@ -43,8 +43,9 @@ func cells(line string) []cell {
 	return all
 }
 
-// clip returns a line of a file as it fits into so many columns, and how many of them stand before the caret for the character of that
-// number, counted from 1: -1 when the line has no such character. A line that is too long is cut on both sides of the caret.
+// clip returns a line of a file as it fits into so many columns, and how many of them stand before the caret for the character
+// of that number, counted from 1: -1 when the line has no such character. A line that is too long is cut on both sides of the
+// caret.
 func clip(line string, character, columns int) (shown string, caret int) {
 	columns = max(columns, minShown)
 	all := cells(line)
@@ -73,8 +74,8 @@ func clip(line string, character, columns int) (shown string, caret int) {
 	return strings.TrimRight(b.String(), " "), caret
 }
 
-// window chooses which cells to show: all of them where they fit, or else a third of the room before the caret's, the rest from there on.
-// Room for an ellipsis on either side is left.
+// window chooses which cells to show: all of them where they fit, or else a third of the room before the caret's, the rest from
+// there on. Room for an ellipsis on either side is left.
 func window(all []cell, at, columns int) (from, to int) {
 	total := 0
 	for _, c := range all {

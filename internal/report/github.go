@@ -40,8 +40,8 @@ func (r *Report) properties(p manifests.Problem) []string {
 	return append(all, "title="+escapeProperty(title))
 }
 
-// escape writes text so that the runner reads it as one command's message (actions/toolkit, packages/core/src/command.ts). What could
-// disturb a terminal that shows the log becomes a space.
+// escape writes text so that the runner reads it as one command's message (actions/toolkit, packages/core/src/command.ts). What
+// could disturb a terminal that shows the log becomes a space.
 func escape(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r != '\r' && r != '\n' && !unicode.IsPrint(r) {

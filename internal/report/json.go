@@ -9,8 +9,8 @@ import (
 	"kilter.dev/kilter/manifests"
 )
 
-// The shapes of JSON output, documented in docs/validate.md and docs/validate.schema.json. Fields are added, never renamed or removed.
-// What is not known, or empty, is left out; numbers of lines, columns and documents count from 1.
+// The shapes of JSON output, documented in docs/validate.md and docs/validate.schema.json. Fields are added, never renamed or
+// removed. What is not known, or empty, is left out; numbers of lines, columns and documents count from 1.
 type (
 	jsonReport struct {
 		Kubernetes string        `json:"kubernetes"`
@@ -65,7 +65,7 @@ func JSON(w io.Writer, r *Report) error {
 		})
 	}
 	for _, s := range r.Set.Skipped {
-		out.Skipped = append(out.Skipped, jsonSkip{jsonPlace: r.place(s.Origin), Object: describe(s.Object, s.Version), Reason: s.Reason})
+		out.Skipped = append(out.Skipped, jsonSkip{r.place(s.Origin), describe(s.Object, s.Version), s.Reason})
 	}
 	return encode(w, out)
 }

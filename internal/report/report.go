@@ -1,5 +1,5 @@
-// Package report renders the problems of a tree of manifests for people, scripts, pull requests and code scanning: Text, JSON, GitHub
-// and SARIF.
+// Package report renders the problems of a tree of manifests for people, scripts, pull requests and code scanning: Text, JSON,
+// GitHub and SARIF.
 //
 // A Report is one value; each format is a function of it and an io.Writer, and the same Report gives the same bytes. No format
 // prints what a manifest says: messages hold no values, and Text shows a line of a file only on a terminal and only where no
@@ -53,8 +53,8 @@ func (r *Report) Count(severity manifests.Severity) int {
 	return count
 }
 
-// Objects returns how many objects the tree describes, those with errors among them. A document that could not be read so far that it names
-// an object is none.
+// Objects returns how many objects the tree describes, those with errors among them. A document that could not be read so far
+// that it names an object is none.
 func (r *Report) Objects() int {
 	seen := make(map[manifests.ID]bool, len(r.Set.Objects))
 	for _, o := range r.Set.Objects {
@@ -68,7 +68,8 @@ func (r *Report) Objects() int {
 	return len(seen)
 }
 
-// Summary returns one line: "39 objects in 12 files: 1 error, 2 warnings", or of a commit "39 objects in 12 files of main@sha1:<commit>: …".
+// Summary returns one line: "39 objects in 12 files: 1 error, 2 warnings", or of a commit "39 objects in 12 files of
+// main@sha1:<commit>: …".
 func (r *Report) Summary() string {
 	var found []string
 	if n := r.Count(manifests.Error); n > 0 {

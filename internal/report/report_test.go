@@ -32,8 +32,8 @@ var formats = []struct {
 	{"sarif", report.SARIF},
 }
 
-// TestGolden renders what the trees in testdata come to. In an archive the files below want/ are wanted, the others the tree; "\r" and "\t"
-// at the end and the beginning of lines stand for the characters.
+// TestGolden renders what the trees in testdata come to. In an archive the files below want/ are wanted, the others the tree;
+// "\r" and "\t" at the end and the beginning of lines stand for the characters.
 func TestGolden(t *testing.T) {
 	for _, file := range archives(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
@@ -98,7 +98,7 @@ func render(t *testing.T, r *report.Report, format report.Format) []byte {
 
 // Whatever a Report holds, its JSON is as the published schema says.
 func TestJSONSatisfiesItsSchema(t *testing.T) {
-	check := schema(t, "../../docs/validate.schema.json")
+	const published = "../../docs/validate.schema.json"
 	for _, file := range archives(t) {
 		_, tree := open(t, file)
 		r := judge(t, tree)
@@ -106,21 +106,22 @@ func TestJSONSatisfiesItsSchema(t *testing.T) {
 		for i := range r.Set.Problems {
 			r.Set.Problems[i].Rule = "schedule-never-fires"
 		}
-		check(t, render(t, r, report.JSON))
+		satisfies(t, published, render(t, r, report.JSON))
 	}
-	refused := []byte(`{"kubernetes": "1.37", "files": 1, "objects": 0, "errors": 1, "warnings": 0, "skipped": [], "problems": [{"severity": "fatal"}]}`)
-	if problems := violations(t, "../../docs/validate.schema.json", refused); len(problems) < 3 { // the severity, no reason, no message
+	refused := []byte(`{
+		"kubernetes": "1.37", "files": 1, "objects": 0, "errors": 1, "warnings": 0, "skipped": [], "problems": [{"severity": "fatal"}]
+	}`)
+	if problems := violations(t, published, refused); len(problems) < 3 { // the severity, no reason, no message
 		t.Errorf("the schema refuses too little: %v", problems)
 	}
 }
 
 // The essential structure of SARIF 2.1.0 and what GitHub's code scanning demands beyond it.
 func TestSARIFIsWellFormed(t *testing.T) {
-	check := schema(t, "testdata/sarif.schema.json")
 	for _, file := range archives(t) {
 		_, tree := open(t, file)
 		out := render(t, judge(t, tree), report.SARIF)
-		check(t, out)
+		satisfies(t, "testdata/sarif.schema.json", out)
 		log := parseSARIF(t, out)
 		rules := log.Runs[0].Tool.Driver.Rules
 		for _, result := range log.Runs[0].Results {
@@ -131,12 +132,10 @@ func TestSARIFIsWellFormed(t *testing.T) {
 	}
 }
 
-func schema(t *testing.T, file string) func(t *testing.T, document []byte) {
-	return func(t *testing.T, document []byte) {
-		t.Helper()
-		for _, err := range violations(t, file, document) {
-			t.Errorf("%s: %v in\n%s", file, err, document)
-		}
+func satisfies(t *testing.T, schema string, document []byte) {
+	t.Helper()
+	for _, err := range violations(t, schema, document) {
+		t.Errorf("%s: %v in\n%s", schema, err, document)
 	}
 }
 
@@ -159,7 +158,9 @@ func violations(t *testing.T, file string, document []byte) []error {
 
 type sarifLog struct {
 	Runs []struct {
-		Tool    struct{ Driver struct{ Rules []struct{ ID string } } }
+		Tool struct {
+			Driver struct{ Rules []struct{ ID string } }
+		}
 		Results []struct {
 			RuleID              string
 			RuleIndex           int
@@ -205,6 +206,16 @@ func TestFingerprintsSurviveMoves(t *testing.T) {
 			if !after[mark] {
 				t.Errorf("%s: a fingerprint changed with the line", file)
 			}
+		}
+	}
+}
+
+func TestNoSecretIsShown(t *testing.T) {
+	_, tree := open(t, "testdata/secret.txtar")
+	r := judge(t, tree)
+	for _, f := range formats {
+		if out := render(t, r, f.format); bytes.Contains(out, []byte("hunter2")) {
+			t.Errorf("%s shows a secret:\n%s", f.name, out)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func SARIF(w io.Writer, r *Report) error {
 	run := sarifRun{Tool: sarifTool{driver}, ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
 	seen := map[string]int{}
 	for _, p := range r.Set.Problems {
-		index, _ := slices.BinarySearchFunc(driver.Rules, ruleID(p), func(rule sarifRule, id string) int { return cmp.Compare(rule.ID, id) })
+		index, _ := find(driver.Rules, ruleID(p))
 		text := message(p)
 		if p.Object != (manifests.ID{}) {
 			text = p.Object.String() + ": " + text
@@ -117,7 +117,7 @@ func rules(problems []manifests.Problem) []sarifRule {
 	all := []sarifRule{}
 	for _, p := range problems {
 		id := ruleID(p)
-		at, known := slices.BinarySearchFunc(all, id, func(rule sarifRule, id string) int { return cmp.Compare(rule.ID, id) })
+		at, known := find(all, id)
 		if known {
 			continue
 		}
@@ -132,6 +132,11 @@ func rules(problems []manifests.Problem) []sarifRule {
 		})
 	}
 	return all
+}
+
+// find returns where a rule is, or would be, among rules that are sorted by ID.
+func find(sorted []sarifRule, id string) (at int, found bool) {
+	return slices.BinarySearchFunc(sorted, id, func(rule sarifRule, id string) int { return cmp.Compare(rule.ID, id) })
 }
 
 // location is where a problem is; that of the whole tree is at its root.

@@ -7,7 +7,8 @@ import (
 	"kilter.dev/kilter/manifests"
 )
 
-// lines finds the lines that may be shown. What may not is decided by the file, the field and the line, each alone enough to refuse:
+// lines finds the lines that may be shown. What may not is decided by the file, the field and the line, each alone enough to
+// refuse:
 //
 //	the file   describes a Secret, or has kustomize make one: nothing of it is shown
 //	the field  is below one that messages show no string of either: annotations, args, command, data, env, stringData
