@@ -49,7 +49,8 @@ func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict
 }
 
 // judge takes a decoded object through the rest of a create. The object is changed.
-func (k linked) judge(gvk schema.GroupVersionKind, namespace string, versioned runtime.Object) Verdict {
+func (k linked) judge(gvk schema.GroupVersionKind, namespace string, versioned runtime.Object) (v Verdict) {
+	defer recovered(&v)
 	obj, err := k.internal(versioned)
 	if err != nil {
 		return unconvertible()
@@ -81,7 +82,7 @@ func (k linked) create(ctx context.Context, obj runtime.Object) Verdict {
 		object.SetName(k.strategy.GenerateName(object.GetGenerateName()))
 	}
 	if k.beginCreate != nil {
-		if _, err := k.beginCreate(ctx, obj, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+		if err := k.beginCreate(ctx, obj); err != nil {
 			return refusedByStore(err)
 		}
 	}
@@ -92,7 +93,23 @@ func (k linked) create(ctx context.Context, obj runtime.Object) Verdict {
 	if errs := rest.ValidateCreate(ctx, obj, k.strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: k.strategy.WarningsOnCreate(ctx, obj)}
+	return Verdict{Warnings: k.warnings(k.strategy.WarningsOnCreate(ctx, obj))}
+}
+
+// warnings puts what the server says of the API version before what the strategy says of the object.
+func (k linked) warnings(ofStrategy []string) []string {
+	if k.outdated == "" {
+		return ofStrategy
+	}
+	return append([]string{k.outdated}, ofStrategy...)
+}
+
+// recovered gives the verdict of a server whose own rules panic on an object: it drops the request.
+func recovered(v *Verdict) {
+	if r := recover(); r != nil {
+		*v = refusal("", metav1.CauseTypeInternal, errors.New("the server's own rules fail on this object, and so does the request: "+
+			"correct what is unusual about it")) // r may hold values
+	}
 }
 
 // request returns the context of the request: declarative validation reads the API version from it, and some strategies their

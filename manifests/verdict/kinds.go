@@ -1,13 +1,13 @@
 package verdict
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/kubernetes/pkg/capabilities"
 )
@@ -16,10 +16,11 @@ import (
 type linked struct {
 	scheme   *runtime.Scheme // types, defaults, conversions and declarative validation
 	strategy rest.RESTCreateUpdateStrategy
+	outdated string // the warning on a deprecated API version, in the server's words
 
-	// What the store does to an object before the strategy sees it; nil for every kind but Service.
-	beginCreate genericregistry.BeginCreateFunc
-	beginUpdate genericregistry.BeginUpdateFunc
+	// What happens to an object on every server before the strategy sees it; nil for most kinds.
+	beginCreate func(ctx context.Context, obj runtime.Object) error
+	beginUpdate func(ctx context.Context, obj, old runtime.Object) error
 }
 
 // kinds holds the linked kinds, in every version that the rules' release (see Emulate) serves.
@@ -32,6 +33,7 @@ var kinds = sync.OnceValue(func() map[schema.GroupVersionKind]linked {
 			gk := schema.GroupKind{Group: group, Kind: name}
 			for _, gv := range kind.scheme.VersionsForGroupKind(gk) {
 				if gvk := gv.WithKind(name); served(kind.scheme, gvk) {
+					kind.outdated = deprecated(kind.scheme, gvk)
 					all[gvk] = kind
 				}
 			}

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"strings"
 
+	nodev1alpha1 "k8s.io/api/node/v1alpha1"
+	rbacv1alpha1 "k8s.io/api/rbac/v1alpha1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apiserver/pkg/endpoints/deprecation"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	basecompatibility "k8s.io/component-base/compatibility"
 )
@@ -59,9 +62,12 @@ func Removed(gvk schema.GroupVersionKind) (release string, replacement schema.Gr
 	if err != nil {
 		return "", schema.GroupVersionKind{}, false
 	}
-	since, ok := removed(obj)
+	since, ok := removed(gvk, obj)
 	if !ok {
 		return "", schema.GroupVersionKind{}, false
+	}
+	if _, ok := unmarked[gvk.GroupVersion()]; ok {
+		return minor(since), schema.GroupVersionKind{Group: gvk.Group, Version: "v1", Kind: gvk.Kind}, true
 	}
 	if replaced, ok := obj.(interface {
 		APILifecycleReplacement() schema.GroupVersionKind
@@ -91,20 +97,37 @@ func served(scheme *runtime.Scheme, gvk schema.GroupVersionKind) bool {
 	if err != nil {
 		return false
 	}
-	_, gone := removed(obj)
+	_, gone := removed(gvk, obj)
 	_, later := introducedLater(obj)
 	return !gone && !later
 }
 
+// deprecated returns what the release in force warns of when an API version is used that it will stop serving, or nothing.
+func deprecated(scheme *runtime.Scheme, gvk schema.GroupVersionKind) string {
+	obj, err := scheme.New(gvk)
+	now := rules().EmulationVersion()
+	if err != nil || !deprecation.IsDeprecated(obj, int(now.Major()), int(now.Minor())) {
+		return ""
+	}
+	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	return deprecation.WarningMessage(obj)
+}
+
+// unmarked are the API versions whose types are still there, that no server serves since a release, and that carry no marker
+// (kubernetes/kubernetes#103061 and #104248).
+var unmarked = map[schema.GroupVersion]*version.Version{
+	{Group: nodev1alpha1.GroupName, Version: "v1alpha1"}: version.MajorMinor(1, 22),
+	{Group: rbacv1alpha1.GroupName, Version: "v1alpha1"}: version.MajorMinor(1, 23),
+}
+
 // removed and introducedLater follow the methods that Kubernetes generates for its API types from their
 // "+k8s:prerelease-lifecycle-gen" markers.
-func removed(obj runtime.Object) (*version.Version, bool) {
-	marked, ok := obj.(interface{ APILifecycleRemoved() (major, minor int) })
-	if !ok {
-		return nil, false
+func removed(gvk schema.GroupVersionKind, obj runtime.Object) (*version.Version, bool) {
+	since, ok := unmarked[gvk.GroupVersion()]
+	if marked, has := obj.(interface{ APILifecycleRemoved() (major, minor int) }); has {
+		since, ok = majorMinor(marked.APILifecycleRemoved()), true
 	}
-	since := majorMinor(marked.APILifecycleRemoved())
-	return since, !since.GreaterThan(rules().EmulationVersion())
+	return since, ok && !since.GreaterThan(rules().EmulationVersion())
 }
 
 func introducedLater(obj runtime.Object) (*version.Version, bool) {

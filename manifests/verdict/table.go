@@ -64,7 +64,6 @@ import (
 	"k8s.io/kubernetes/pkg/registry/batch/job"
 	"k8s.io/kubernetes/pkg/registry/certificates/certificates"
 	"k8s.io/kubernetes/pkg/registry/certificates/clustertrustbundle"
-	"k8s.io/kubernetes/pkg/registry/certificates/podcertificaterequest"
 	"k8s.io/kubernetes/pkg/registry/coordination/lease"
 	"k8s.io/kubernetes/pkg/registry/coordination/leasecandidate"
 	"k8s.io/kubernetes/pkg/registry/core/configmap"
@@ -116,7 +115,8 @@ import (
 // here, and its group's install package above.
 //
 // Not in it: kinds that only exist in alpha, since a server that serves them runs with feature gates that are off here; what is
-// answered and not stored (reviews, bindings, evictions); and ComponentStatus, which nobody can create.
+// answered and not stored (reviews, bindings, evictions); ComponentStatus, which nobody can create; and PodCertificateRequest, which only a
+// kubelet can sign.
 func table() map[string]map[string]linked {
 	return map[string]map[string]linked{
 		admissionregistrationv1.GroupName: legacy(map[string]rest.RESTCreateUpdateStrategy{
@@ -144,13 +144,12 @@ func table() map[string]map[string]linked {
 		certificatesv1.GroupName: legacy(map[string]rest.RESTCreateUpdateStrategy{
 			"CertificateSigningRequest": certificates.Strategy,
 			"ClusterTrustBundle":        clustertrustbundle.Strategy,
-			"PodCertificateRequest":     podcertificaterequest.NewStrategy(),
 		}),
 		coordinationv1.GroupName: legacy(map[string]rest.RESTCreateUpdateStrategy{
 			"Lease":          lease.Strategy,
 			"LeaseCandidate": leasecandidate.Strategy,
 		}),
-		corev1.GroupName: withService(legacy(map[string]rest.RESTCreateUpdateStrategy{
+		corev1.GroupName: withHooks(legacy(map[string]rest.RESTCreateUpdateStrategy{
 			"ConfigMap":             configmap.Strategy,
 			"Endpoints":             endpoint.Strategy,
 			"Event":                 event.Strategy,

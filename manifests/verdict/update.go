@@ -66,7 +66,8 @@ func (k linked) createByUpdate(ctx context.Context, gvk schema.GroupVersionKind,
 
 // update follows Update in k8s.io/apiserver/pkg/registry/generic/registry/store.go and BeforeUpdate in
 // k8s.io/apiserver/pkg/registry/rest/update.go, whose error would hold the causes as text only, with the values in it.
-func (k linked) update(ctx context.Context, obj, old runtime.Object) Verdict {
+func (k linked) update(ctx context.Context, obj, old runtime.Object) (v Verdict) {
+	defer recovered(&v)
 	object, err := meta.Accessor(obj)
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
@@ -79,7 +80,7 @@ func (k linked) update(ctx context.Context, obj, old runtime.Object) Verdict {
 		return refusal("metadata.resourceVersion", metav1.CauseTypeFieldValueInvalid, err)
 	}
 	if k.beginUpdate != nil {
-		if _, err := k.beginUpdate(ctx, obj, old, &metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+		if err := k.beginUpdate(ctx, obj, old); err != nil {
 			return refusedByStore(err)
 		}
 	}
@@ -93,7 +94,7 @@ func (k linked) update(ctx context.Context, obj, old runtime.Object) Verdict {
 	if errs := rest.ValidateUpdate(ctx, obj, old, k.strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: k.strategy.WarningsOnUpdate(ctx, obj, old)}
+	return Verdict{Warnings: k.warnings(k.strategy.WarningsOnUpdate(ctx, obj, old))}
 }
 
 // settleResourceVersion gives an object without a version that of the old one, where the kind allows an update of whatever is there.
