@@ -1,6 +1,7 @@
 package report
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -55,5 +56,18 @@ func TestWorkflowCommandsCannotBeForged(t *testing.T) {
 	}
 	if got, want := escapeProperty("a,b:c%\n"), "a%2Cb%3Ac%25%0A"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// SARIF links each reason to its heading in the documentation.
+func TestReasonsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/validate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason, text := range reasons {
+		if section := "### " + reason + "\n\n" + text + "\n"; !strings.Contains(string(page), section) {
+			t.Errorf("docs/validate.md lacks:\n%s", section)
+		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"kilter.dev/kilter/manifests"
 )
 
-// reasons says what each reason means: the descriptions of SARIF's rules, and the table in docs/validate.md.
+// reasons says what each reason means: the descriptions of SARIF's rules, and headings in docs/validate.md.
 var reasons = map[string]string{
 	string(metav1.CauseTypeFieldValueInvalid):      "A field's value is not one that the API server takes.",
 	string(metav1.CauseTypeFieldValueRequired):     "A field that has to be there is missing or empty.",
