@@ -27,6 +27,16 @@ func (a *assembly) add(file *parsed) {
 	a.problems = append(a.problems, file.problems...)
 }
 
+// addBuilt takes over what a kustomization builds. What is wrong with a base is said once, however many use it.
+func (a *assembly) addBuilt(out *parsed) {
+	a.manifests = append(a.manifests, out.items...)
+	for _, p := range out.problems {
+		if !slices.Contains(a.problems, p) {
+			a.problems = append(a.problems, p)
+		}
+	}
+}
+
 // tooMuch reports the file with which the tree exceeds a limit.
 func (a *assembly) tooMuch(file, message string) {
 	a.problems = append(a.problems, Problem{

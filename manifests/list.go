@@ -9,53 +9,62 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+
+	"kilter.dev/kilter/manifests/kustomize"
 )
 
 // listing is what a tree holds, by name.
 type listing struct {
-	files    []string // manifests, sorted
-	skipped  []Skip
-	problems []Problem
+	files          []string // manifests, sorted
+	kustomizations []string // directories that hold a kustomization file, sorted
+	parts          []part   // manifests in and below such directories, which only a build reads
+	read           int      // files that builds read; known when they are done
+	skipped        []Skip
+	problems       []Problem
 }
+
+// part is a file that is a manifest by its name, in the directory of a kustomization or below it.
+type part struct{ name, kustomization string }
 
 const ignoreFile = ".kilterignore"
 
 // maxIgnoreBytes bounds a .kilterignore file.
 const maxIgnoreBytes = 1 << 20
 
-// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A
-// .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
+// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A directory
+// with a kustomization file is one unit with all below it. A .kilterignore file in gitignore syntax excludes below its own directory.
+// Any error ends it: part of a tree is no tree.
 func list(tree fs.FS, root string) (*listing, error) {
 	l := &listing{}
-	if err := l.directory(tree, root, nil); err != nil {
+	if err := l.directory(tree, root, "", nil); err != nil {
 		return nil, err
 	}
 	slices.Sort(l.files)
+	slices.Sort(l.kustomizations)
 	return l, nil
 }
 
-// directory lists one directory; patterns are those of the directories above it.
-func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.Pattern) error {
+// directory lists one directory; patterns are those of the directories above it, and kustomization is the file that it belongs to.
+func (l *listing) directory(tree fs.FS, directory, kustomization string, patterns []gitignore.Pattern) error {
 	entries, err := fs.ReadDir(tree, directory)
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		switch entry.Name() {
-		case ignoreFile:
-			own, err := ignorePatterns(tree, directory)
-			if err != nil {
-				return err
-			}
-			patterns = slices.Concat(patterns, own)
-		case "kustomization.yaml", "kustomization.yml", "Kustomization":
-			// Its files are parts, and no manifests by themselves.
-			l.problem(path.Join(directory, entry.Name()), "kustomizations are not supported: "+
-				"commit what \"kustomize build\" prints, or list this directory in "+ignoreFile)
-			return nil
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ignoreFile }) {
+		own, err := ignorePatterns(tree, directory)
+		if err != nil {
+			return err
 		}
+		patterns = slices.Concat(patterns, own)
 	}
 	ignored := gitignore.NewMatcher(patterns)
+	for _, entry := range entries {
+		name := path.Join(directory, entry.Name())
+		if kustomization == "" && kustomize.IsKustomization(entry.Name()) && !ignored.Match(strings.Split(name, "/"), false) {
+			kustomization = name
+			l.kustomizations = append(l.kustomizations, directory)
+		}
+	}
 	for _, entry := range entries {
 		name := path.Join(directory, entry.Name())
 		switch wanted := entry.IsDir() || isManifest(name); {
@@ -63,9 +72,11 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 		case ignored.Match(strings.Split(name, "/"), entry.IsDir()):
 			l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})
 		case entry.IsDir():
-			if err := l.directory(tree, name, patterns); err != nil {
+			if err := l.directory(tree, name, kustomization, patterns); err != nil {
 				return err
 			}
+		case kustomization != "":
+			l.parts = append(l.parts, part{name, kustomization})
 		case !entry.Type().IsRegular():
 			l.problem(name, "not a regular file: replace the link by the file it points to")
 		default:
