@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -55,7 +57,7 @@ func (l *Loader) build(ctx context.Context, tree fs.FS, found *listing) ([]*unit
 	}
 	found.read = len(read)
 	for _, part := range found.parts {
-		if !read[part.name] {
+		if u := known[path.Dir(part.kustomization)]; !read[part.name] && !u.plan.Failed() { // or nobody knows what it lists
 			found.skipped = append(found.skipped, Skip{Origin: Origin{File: part.name}, Reason: "not listed in " + part.kustomization})
 		}
 	}
@@ -155,7 +157,7 @@ func (l *Loader) strict(t kustomize.Text) (docs []kustomize.Document, problems [
 		if len(problems) < maxProblems {
 			problems = append(problems, kustomize.Problem{
 				Place: kustomize.Place{File: t.File, Document: index, Line: at.Line, Column: at.Column},
-				Field: field, Reason: reason, Message: message,
+				Field: strings.TrimPrefix(field, "."), Reason: reason, Message: message,
 			})
 		}
 	}

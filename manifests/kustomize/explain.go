@@ -33,13 +33,13 @@ var explanations = []struct {
 		[]string{"patches", "patchesStrategicMerge", "replacements", "vars"},
 	},
 	{
-		regexp.MustCompile(`id ([^\s]+) does not exist; cannot`),
-		"nothing generates or lists %s yet, so it cannot be merged or replaced: remove its behavior, or correct its name",
+		regexp.MustCompile(`id resid.ResId\{.*?Kind:"([^"]+)".*?Name:"([^"]+)"[^{}]*\} does not exist; cannot`),
+		"there is no %s %s to merge with or to replace: correct the name, or leave behavior out",
 		[]string{"configMapGenerator", "secretGenerator"},
 	},
 	{
-		regexp.MustCompile(`id ([^\s]+) exists; behavior must be merge or replace`),
-		"%s exists already: give the generator the behavior merge or replace, or another name",
+		regexp.MustCompile(`id resid.ResId\{.*?Kind:"([^"]+)".*?Name:"([^"]+)"[^{}]*\} exists; behavior must be merge or replace`),
+		"%s %s exists already: give the generator the behavior merge or replace, or another name",
 		[]string{"configMapGenerator", "secretGenerator"},
 	},
 	{

@@ -1,6 +1,7 @@
 package kustomize
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"path"
@@ -30,7 +31,7 @@ func (s *scan) kustomization(dir string, by *entry) (*kustomization, error) {
 	if k, done := s.known[dir]; done {
 		return k, nil
 	}
-	s.known[dir] = nil
+	s.known[dir] = nil // until it is read; for ever, when it cannot be
 	k, err := s.open(dir, by)
 	if err != nil || k == nil {
 		return nil, err
@@ -105,6 +106,10 @@ func (s *scan) open(dir string, by *entry) (*kustomization, error) {
 		s.fail(entry{k: k, node: documents[1].Node}, ReasonBuild, "a kustomization file holds one document: remove the others")
 		return nil, nil
 	}
+	if k.root.Kind != yaml.MappingNode {
+		s.fail(entry{k: k, node: k.root}, ReasonBuild, "not a kustomization, which is a mapping")
+		return nil, nil
+	}
 	if !s.decode(k, documents[0].JSON) {
 		return nil, nil
 	}
@@ -115,10 +120,6 @@ func (s *scan) open(dir string, by *entry) (*kustomization, error) {
 func (s *scan) decode(k *kustomization, data []byte) bool {
 	if err := k.spec.Unmarshal(quoted(data)); err != nil {
 		s.undecodable(k, err)
-		return false
-	}
-	if err := k.spec.CheckEmpty(); err != nil {
-		s.fail(entry{k: k, node: k.root}, ReasonBuild, "empty: name the resources, generators or components to build")
 		return false
 	}
 	version := types.KustomizationVersion
@@ -133,10 +134,16 @@ func (s *scan) decode(k *kustomization, data []byte) bool {
 		s.fail(k.entry("apiVersion"), ReasonBuild, "must be %s", version)
 		return false
 	}
+	if err := k.spec.CheckEmpty(); err != nil {
+		s.fail(entry{k: k, node: k.root}, ReasonBuild, "empty: name the resources, generators or components to build")
+		return false
+	}
 	return true
 }
 
 var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+
+var embedded = regexp.MustCompile(`\b(GeneratorArgs|KvPairSources|ResId|Gvk)\.`)
 
 // undecodable says why a kustomization file cannot be decoded.
 func (s *scan) undecodable(k *kustomization, err error) {
@@ -146,11 +153,14 @@ func (s *scan) undecodable(k *kustomization, err error) {
 		return
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		e := k.entry(wrong.Field)
-		if node := key(k.root, path.Ext("." + wrong.Field)[1:]); node != nil {
-			e = entry{k: k, node: node, field: wrong.Field}
+		// The path leaves out which item of a list it is, and names the structs that kustomize nests.
+		field := embedded.ReplaceAllString(wrong.Field, "")
+		top, _, _ := strings.Cut(field, ".")
+		e := k.entry(top)
+		if name := path.Ext(field); name != "" && e.value != nil {
+			e = entry{k: k, node: cmp.Or(key(e.value, name[1:]), e.node), field: field}
 		}
-		s.fail(e, ReasonBuild, "must not be a %s: kustomize wants %s here", wrong.Value, wanted(wrong.Type.String()))
+		s.fail(e, ReasonBuild, "of the wrong type: kustomize wants %s here", wanted(wrong.Type.String()))
 		return
 	}
 	s.fail(entry{k: k, node: k.root}, ReasonBuild, "cannot be read as a kustomization: compare it with kustomize's reference")

@@ -76,8 +76,8 @@ func Scan(ctx context.Context, tree fs.FS, dir string, o Options) (*Plan, error)
 	case root != nil:
 		s.plan.Component = root.component()
 	}
-	for used, k := range s.known {
-		if used != dir && k != nil {
+	for used := range s.known {
+		if used != dir {
 			s.plan.Uses = append(s.plan.Uses, used)
 		}
 	}
