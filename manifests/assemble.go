@@ -27,6 +27,16 @@ func (a *assembly) add(file *parsed) {
 	a.problems = append(a.problems, file.problems...)
 }
 
+// addBuilt takes over what a kustomization builds. What is wrong with a base is said once, however many use it.
+func (a *assembly) addBuilt(out *parsed) {
+	a.manifests = append(a.manifests, out.items...)
+	for _, p := range out.problems {
+		if !slices.Contains(a.problems, p) {
+			a.problems = append(a.problems, p)
+		}
+	}
+}
+
 // tooMuch reports the file with which the tree exceeds a limit.
 func (a *assembly) tooMuch(file, message string) {
 	a.problems = append(a.problems, Problem{
@@ -135,7 +145,9 @@ func (a *assembly) unique(sorted []*Object) []*Object {
 			firstOf = o
 			return false
 		}
-		a.problem(o, o.Origin, "", ReasonDuplicate, Error, fmt.Sprintf("given twice, first in %s: remove one", a.target.named(firstOf.Origin)))
+		first := firstOf.Origin
+		first.File = a.target.called(first.File)
+		a.problem(o, o.Origin, "", ReasonDuplicate, Error, fmt.Sprintf("given twice, first in %s: remove one", first))
 		return true
 	})
 }

@@ -42,6 +42,7 @@ type decoder struct {
 	file    string
 	options Options
 	out     *parsed
+	places  func(*yaml.Node) Origin // of the nodes of a built object; nil for a file's own, which know their lines
 }
 
 // decode reads one file. Everything wrong in it is a Problem; nothing is returned as an error.
@@ -68,6 +69,9 @@ func (d *decoder) fileProblem(at Origin, reason, message string) {
 }
 
 func (d *decoder) origin(doc int, node *yaml.Node) Origin {
+	if d.places != nil {
+		return d.places(node)
+	}
 	return Origin{File: d.file, Document: doc, Line: node.Line, Column: node.Column}
 }
 

@@ -15,6 +15,7 @@ import (
 // Kubernetes manifest. After a report the JSON is not to be used.
 type encoder struct {
 	maxDepth int
+	verbatim bool // keep what generators add and the server ignores
 	out      []byte
 	path     []string // of the value being written, each element with its dot or brackets
 	report   func(at *yaml.Node, field, reason, message string)
@@ -144,6 +145,9 @@ func (e *encoder) key(node *yaml.Node) bool {
 
 // generated reports whether an entry is one that generators and "kubectl get -o yaml" add and the server ignores: it is left out.
 func (e *encoder) generated(p pair) bool {
+	if e.verbatim {
+		return false
+	}
 	switch p.key.Value {
 	case "status":
 		return len(e.path) == 0

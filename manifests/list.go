@@ -9,15 +9,23 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+
+	"kilter.dev/kilter/manifests/kustomize"
 )
 
 // listing is what a tree holds, by name.
 type listing struct {
-	files    []string // manifests, sorted
-	skipped  []Skip
-	problems []Problem
-	visited  map[string]bool // directories
+	files          []string // manifests, sorted
+	kustomizations []string // directories that hold a kustomization file, sorted
+	parts          []part   // manifests in and below such directories, which only a build reads
+	read           int      // files that builds read; known when they are done
+	skipped        []Skip
+	problems       []Problem
+	visited        map[string]bool // directories
 }
+
+// part is a file that is a manifest by its name, in the directory of a kustomization or below it.
+type part struct{ name, kustomization string }
 
 const ignoreFile = ".kilterignore"
 
@@ -25,8 +33,8 @@ const ignoreFile = ".kilterignore"
 const maxIgnoreBytes = 1 << 20
 
 // list finds the manifests at the paths of a tree: files whatever their names, and below directories *.yaml, *.yml and *.json
-// where no directory is hidden. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it:
-// part of a tree is no tree.
+// where no directory is hidden. A directory with a kustomization file is one unit with all below it, whichever of the two is the
+// path. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
 func list(tree fs.FS, paths []string) (*listing, error) {
 	l := &listing{visited: map[string]bool{}}
 	for _, name := range paths {
@@ -35,19 +43,33 @@ func list(tree fs.FS, paths []string) (*listing, error) {
 			return nil, err
 		}
 		l.skipped = slices.DeleteFunc(l.skipped, func(s Skip) bool { return s.Origin.File == name }) // asked for by name
+		directory := name
 		if !info.IsDir() {
-			l.files = append(l.files, name)
-		} else if err := l.directory(tree, name, nil); err != nil {
+			directory = path.Dir(name)
+			if !kustomize.IsKustomization(path.Base(name)) {
+				l.file(name)
+				continue
+			}
+		}
+		if err := l.directory(tree, directory, "", nil); err != nil {
 			return nil, err
 		}
 	}
 	slices.Sort(l.files)
 	l.files = slices.Compact(l.files)
+	slices.Sort(l.kustomizations)
 	return l, nil
 }
 
-// directory lists one directory; patterns are those of the directories above it.
-func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.Pattern) error {
+// file adds a file that is a path itself, unless it is a part of a kustomization that is another.
+func (l *listing) file(name string) {
+	if !slices.ContainsFunc(l.parts, func(p part) bool { return p.name == name }) {
+		l.files = append(l.files, name)
+	}
+}
+
+// directory lists one directory; patterns are those of the directories above it, and kustomization is the file that it belongs to.
+func (l *listing) directory(tree fs.FS, directory, kustomization string, patterns []gitignore.Pattern) error {
 	if l.visited[directory] {
 		return nil
 	}
@@ -56,22 +78,21 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		switch entry.Name() {
-		case ignoreFile:
-			own, err := ignorePatterns(tree, directory)
-			if err != nil {
-				return err
-			}
-			patterns = slices.Concat(patterns, own)
-		case "kustomization.yaml", "kustomization.yml", "Kustomization":
-			// Its files are parts, and no manifests by themselves.
-			l.problem(path.Join(directory, entry.Name()), "kustomizations are not supported: "+
-				"commit what \"kustomize build\" prints, or list this directory in "+ignoreFile)
-			return nil
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ignoreFile }) {
+		own, err := ignorePatterns(tree, directory)
+		if err != nil {
+			return err
 		}
+		patterns = slices.Concat(patterns, own)
 	}
 	ignored := gitignore.NewMatcher(patterns)
+	for _, entry := range entries {
+		name := path.Join(directory, entry.Name())
+		if kustomization == "" && kustomize.IsKustomization(entry.Name()) && !ignored.Match(strings.Split(name, "/"), false) {
+			kustomization = name
+			l.kustomizations = append(l.kustomizations, directory)
+		}
+	}
 	for _, entry := range entries {
 		name := path.Join(directory, entry.Name())
 		switch wanted := entry.IsDir() || entry.Type()&fs.ModeSymlink != 0 || isManifest(name); {
@@ -79,11 +100,13 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 		case ignored.Match(strings.Split(name, "/"), entry.IsDir()):
 			l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})
 		case entry.IsDir():
-			if err := l.directory(tree, name, patterns); err != nil {
+			if err := l.directory(tree, name, kustomization, patterns); err != nil {
 				return err
 			}
 		case !entry.Type().IsRegular():
 			l.problem(name, "not a regular file: replace the link by the file it points to")
+		case kustomization != "":
+			l.parts = append(l.parts, part{name, kustomization})
 		default:
 			l.files = append(l.files, name)
 		}

@@ -15,7 +15,8 @@ import (
 // It is not safe for concurrent use.
 type Loader struct {
 	options Options
-	memo    map[string]memo // by path
+	memo    map[string]memo  // by path
+	units   map[string]*unit // by directory
 }
 
 // memo is what a file said when it had that hash; empty when the tree knows no hashes.
@@ -47,7 +48,11 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	if err != nil {
 		return nil, err
 	}
-	if len(found.files) == 0 && len(found.problems) == 0 {
+	units, err := l.build(ctx, tree, found, target)
+	if err != nil {
+		return nil, err
+	}
+	if len(found.files)+len(found.kustomizations)+len(found.problems) == 0 {
 		var where Origin // of a whole repository: nowhere
 		if paths[0] != "." {
 			where.File = paths[0]
@@ -58,7 +63,7 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 		})
 	}
 	a := newAssembly(tree, target)
-	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
+	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)+found.read
 	l.memo = make(map[string]memo, len(files))
 	documents := 0
 	for i, file := range files {
@@ -68,6 +73,13 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 			break
 		}
 		a.add(file.file)
+	}
+	for _, u := range units {
+		if documents += u.out.documents; documents > l.options.MaxDocuments {
+			a.tooMuch(u.plan.File, fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
+			break
+		}
+		a.addBuilt(u.out)
 	}
 	if len(files) < len(found.files) {
 		a.tooMuch(found.files[len(files)], fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))

@@ -44,6 +44,9 @@ type Origin struct {
 	Document int
 	Line     int
 	Column   int
+
+	// BuiltBy is the kustomization file whose build made the object; empty for an object that is as it is written.
+	BuiltBy string
 }
 
 // String returns "file:line:column", or only "file" where no line is known.

@@ -63,12 +63,12 @@ func depth(name string) int {
 	return 1 + strings.Count(name, "/")
 }
 
-// named returns a place as people call it, for messages about another one.
-func (t Target) named(at Origin) Origin {
-	if t.Name != nil {
-		at.File = t.Name(at.File)
+// called returns a file's name as people call it, for messages that name another file.
+func (t Target) called(file string) string {
+	if t.Name == nil {
+		return file
 	}
-	return at
+	return t.Name(file)
 }
 
 func (t Target) namespace() string { return cmp.Or(t.DefaultNamespace, "default") }

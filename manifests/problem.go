@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kilter.dev/kilter/manifests/kustomize"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
@@ -39,11 +40,13 @@ const (
 	ReasonCycle       = "DependencyCycle"
 	ReasonNoTarget    = "DependencyNotFound"
 	ReasonEmpty       = "NoManifests" // the path holds files, and none of them is a manifest
-	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, kustomizations…
-	ReasonWarning     = "Warning"     // accepted, and not what the author may think
+	ReasonUnsupported = "Unsupported" // valid elsewhere, refused here: aliases, remote bases…
+	ReasonBuild       = kustomize.ReasonBuild
+	ReasonWarning     = "Warning" // accepted, and not what the author may think
 )
 
-// String renders the Problem in the style of a compiler: "file:line:column: object: field: message".
+// String renders the Problem in the style of a compiler: "file:line:column: object: field: message", and for a built object
+// " (built by kustomization)".
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.Origin.String())
@@ -57,5 +60,8 @@ func (p Problem) String() string {
 		fmt.Fprintf(&b, ": %s", p.Field)
 	}
 	fmt.Fprintf(&b, ": %s", p.Message)
+	if p.Origin.BuiltBy != "" {
+		fmt.Fprintf(&b, " (built by %s)", p.Origin.BuiltBy)
+	}
 	return strings.TrimPrefix(b.String(), ": ") // a problem of the whole repository has no place
 }

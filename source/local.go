@@ -180,7 +180,8 @@ func (l *Local) snapshot(ctx context.Context, ref string, paths []string) (Snaps
 			"commit %s holds no file at %s", id.Short(), enumerate(paths))
 	}
 	return Snapshot{
-		Commit: id, Revision: target{revision: name}.revisionAt(commit), Tree: &Tree{store: l.store, dirs: w.dirs}, Path: ".",
+		Commit: id, Revision: target{revision: name}.revisionAt(commit), Path: ".",
+		Tree: &Tree{store: l.store, dirs: w.dirs, rest: &rest{store: l.store, root: root, limit: w.limit, dirs: map[string]outside{}}},
 	}, nil
 }
 

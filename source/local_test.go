@@ -1,9 +1,9 @@
 package source_test
 
 import (
-	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,8 +129,13 @@ func TestLocalPaths(t *testing.T) {
 		if err := fstest.TestFS(tree, c.files...); err != nil {
 			t.Errorf("%q: %v", c.paths, err)
 		}
-		if _, err := fs.Stat(tree, c.not); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%q: %s is there: %v", c.paths, c.not, err)
+		beside, err := fs.ReadDir(tree, path.Dir(c.not))
+		if err != nil || slices.ContainsFunc(beside, func(e fs.DirEntry) bool { return e.Name() == path.Base(c.not) }) {
+			t.Errorf("%q: %s is listed beside it: %v", c.paths, c.not, err)
+		}
+		// What no path names is there for who asks for it by name, as kustomizations do for their bases.
+		if _, err := fs.Stat(tree, c.not); err != nil {
+			t.Errorf("%q: %v", c.paths, err)
 		}
 	}
 	for path, c := range map[string]struct {

@@ -32,7 +32,8 @@ type Snapshot struct {
 	Commit Commit
 	// Revision is the ref and commit as status shows them: "main@sha1:<commit>".
 	Revision string
-	// Tree holds the files below Path and nothing else. Names are the repository's, as its authors know them.
+	// Tree holds the files below Path; any other file of the commit is read when it is asked for by name. Names are the repository's, as
+	// its authors know them.
 	Tree *Tree
 	// Path is the configured path in its shortest form; "." for the whole repository.
 	Path string

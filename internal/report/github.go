@@ -15,7 +15,7 @@ import (
 func GitHub(w io.Writer, r *Report) error {
 	out := bufio.NewWriter(w)
 	for _, p := range r.Set.Problems {
-		fmt.Fprintf(out, "::%s %s::%s\n", p.Severity, strings.Join(r.properties(p), ","), escape(message(p)))
+		fmt.Fprintf(out, "::%s %s::%s\n", p.Severity, strings.Join(r.properties(p), ","), escape(r.message(p)))
 	}
 	fmt.Fprintln(out, r.Summary())
 	return out.Flush()

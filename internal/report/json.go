@@ -27,6 +27,7 @@ type (
 		Line     int    `json:"line,omitempty"`
 		Column   int    `json:"column,omitempty"`
 		Document int    `json:"document,omitempty"`
+		BuiltBy  string `json:"builtBy,omitempty"`
 	}
 	jsonObject struct {
 		APIVersion string `json:"apiVersion,omitempty"`
@@ -71,7 +72,7 @@ func JSON(w io.Writer, r *Report) error {
 }
 
 func (r *Report) place(o manifests.Origin) jsonPlace {
-	place := jsonPlace{File: r.name(o.File), Line: o.Line, Column: o.Column}
+	place := jsonPlace{File: r.name(o.File), Line: o.Line, Column: o.Column, BuiltBy: r.name(o.BuiltBy)}
 	if o.Line > 0 { // else the whole file is meant
 		place.Document = o.Document + 1
 	}

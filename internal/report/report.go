@@ -38,8 +38,23 @@ func (r *Report) name(file string) string {
 
 // at returns a place as people call it.
 func (r *Report) at(o manifests.Origin) manifests.Origin {
-	o.File = r.name(o.File)
+	o.File, o.BuiltBy = r.name(o.File), r.name(o.BuiltBy)
 	return o
+}
+
+// message returns the field, the message and the rule of a problem, and the kustomization that made the object.
+func (r *Report) message(p manifests.Problem) string {
+	text := p.Message
+	if p.Field != "" {
+		text = p.Field + ": " + text
+	}
+	if p.Rule != "" {
+		text += " (" + p.Rule + ")"
+	}
+	if p.Origin.BuiltBy != "" {
+		text += " (built by " + r.name(p.Origin.BuiltBy) + ")"
+	}
+	return text
 }
 
 // Count returns how many problems are of that severity.

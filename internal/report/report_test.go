@@ -76,13 +76,13 @@ func open(t *testing.T, file string) (*txtar.Archive, fstest.MapFS) {
 // judge loads a tree as the program does.
 func judge(t *testing.T, tree fstest.MapFS) *report.Report {
 	t.Helper()
-	set, err := manifests.NewLoader(manifests.Options{}).Load(t.Context(), tree, manifests.Target{})
+	name := func(file string) string { return "repo/" + file }
+	set, err := manifests.NewLoader(manifests.Options{}).Load(t.Context(), tree, manifests.Target{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &report.Report{
-		Set: set, Kubernetes: "1.37", Version: "v1.2.3",
-		Name: func(file string) string { return "repo/" + file },
+		Set: set, Kubernetes: "1.37", Version: "v1.2.3", Name: name,
 		Read: func(file string) ([]byte, error) { return fs.ReadFile(tree, file) },
 	}
 }

@@ -92,7 +92,7 @@ func SARIF(w io.Writer, r *Report) error {
 	seen := map[string]int{}
 	for _, p := range r.Set.Problems {
 		index, _ := find(driver.Rules, ruleID(p))
-		text := message(p)
+		text := r.message(p)
 		if p.Object != (manifests.ID{}) {
 			text = p.Object.String() + ": " + text
 		}
@@ -170,7 +170,7 @@ const fingerprintName = "kilterProblem/v1"
 func (r *Report) fingerprint(p manifests.Problem) string {
 	sum := sha256.New()
 	for _, part := range []string{
-		ruleID(p), r.name(p.Origin.File), p.Object.Group, p.Object.Kind, p.Object.Namespace, p.Object.Name, p.Field,
+		ruleID(p), r.name(p.Origin.File), r.name(p.Origin.BuiltBy), p.Object.Group, p.Object.Kind, p.Object.Namespace, p.Object.Name, p.Field,
 	} {
 		fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}

@@ -50,25 +50,13 @@ func (t Text) Write(w io.Writer, r *Report) error {
 		if p.Severity == manifests.Warning {
 			severity = t.paint(yellow, string(p.Severity))
 		}
-		fmt.Fprintln(out, t.line(r.at(p.Origin), severity, p.Object, message(p)))
+		fmt.Fprintln(out, t.line(r.at(p.Origin), severity, p.Object, r.message(p)))
 		if line, ok := lines.of(p); ok && t.Width > 0 {
 			t.excerpt(out, line, p.Origin)
 		}
 	}
 	fmt.Fprintln(out, t.paint(bold, r.Summary()))
 	return out.Flush()
-}
-
-// message returns the field, the message and the rule of a problem.
-func message(p manifests.Problem) string {
-	text := p.Message
-	if p.Field != "" {
-		text = p.Field + ": " + text
-	}
-	if p.Rule != "" {
-		text += " (" + p.Rule + ")"
-	}
-	return text
 }
 
 func (t Text) line(at manifests.Origin, severity string, object manifests.ID, text string) string {
