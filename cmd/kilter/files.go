@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,8 @@ import (
 // Symbolic links are followed when the user names them; inside the tree they are refused, as they are in a commit. Standard
 // input and pipes are read once, when they are named.
 type files struct {
-	cwd     string
-	root    string // absolute, without symbolic links
+	cwd     string // absolute and without symbolic links, as is root
+	root    string
 	given   []givenPath
 	streams map[string][]byte // by name in the tree
 }
@@ -46,6 +47,9 @@ var errSymlink = errors.New("a symbolic link, which is refused as it is in a com
 // openFiles finds what the arguments name. Of standard input and of pipes it reads little more than limit bytes.
 func openFiles(ctx context.Context, args []string, stdin io.Reader, limit int64) (*files, error) {
 	cwd, err := os.Getwd()
+	if err == nil {
+		cwd, err = filepath.EvalSymlinks(cwd)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the current directory: %w", err)
 	}
@@ -103,12 +107,9 @@ func (f *files) find(arg string) (string, error) {
 	if world == "" {
 		world = filepath.VolumeName(name) + string(filepath.Separator)
 	}
-	for f.root == "" || !within(f.root, world) {
-		if f.root == "" {
-			f.root = world
-		} else if f.root = filepath.Dir(f.root); f.root == filepath.Dir(f.root) {
-			break
-		}
+	f.root = cmp.Or(f.root, world)
+	for !within(f.root, world) && f.root != filepath.Dir(f.root) {
+		f.root = filepath.Dir(f.root)
 	}
 	f.given = append(f.given, givenPath{shown: filepath.ToSlash(filepath.Clean(arg))})
 	return name, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"kilter.dev/kilter/internal/report"
 	"kilter.dev/kilter/manifests"
@@ -104,6 +105,9 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 	}
 	if o.limits.MaxDocuments < 1 || o.limits.MaxDepth < 1 {
 		return errors.New("--max-documents and --max-depth must be at least 1")
+	}
+	if wrong := validation.IsDNS1123Label(o.namespace); len(wrong) > 0 {
+		return fmt.Errorf("-n %q is no name of a namespace: %s", o.namespace, wrong[0])
 	}
 	o.limits.MaxFileBytes, o.limits.MaxTreeBytes = int64(o.maxFileSize), int64(o.maxTotalSize)
 	if err := emulate(o.kubeVersion); err != nil {
