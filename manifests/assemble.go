@@ -43,6 +43,16 @@ func (a *assembly) add(file *parsed) {
 	a.problems = append(a.problems, file.problems...)
 }
 
+// addBuilt takes over what a kustomization builds. What is wrong with a base is said once, however many use it.
+func (a *assembly) addBuilt(out *parsed) {
+	a.manifests = append(a.manifests, out.items...)
+	for _, p := range out.problems {
+		if !slices.Contains(a.problems, p) {
+			a.problems = append(a.problems, p)
+		}
+	}
+}
+
 // tooMuch reports the file with which the tree exceeds a limit.
 func (a *assembly) tooMuch(file, message string) {
 	a.problems = append(a.problems, Problem{
@@ -71,7 +81,8 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 		}
 		local[m.object.ID] = true
 		a.set.Skipped = append(a.set.Skipped, Skip{
-			Origin: m.object.Origin, Object: m.object.ID, Reason: "marked " + annotationLocalConfig + ": \"true\"",
+			Origin: m.object.Origin, Object: m.object.ID, Version: m.object.Version,
+			Reason: "marked " + annotationLocalConfig + ": \"true\"",
 		})
 	}
 	index := &a.memory.index
@@ -146,14 +157,14 @@ func namespaceEntry(namespace string) []byte {
 // report takes over a manifest's own problems, with the object's final ID.
 func (a *assembly) report(m *manifest) {
 	for _, p := range m.problems {
-		p.Object = m.object.ID
+		p.Object, p.Version = m.object.ID, m.object.Version
 		a.problems = append(a.problems, p)
 	}
 }
 
 // problem reports something about a field of the manifest's object, or about the object when field is empty.
 func (a *assembly) problem(m *manifest, field string, p Problem) {
-	p.Origin, p.Object, p.Field = m.object.Origin, m.object.ID, field
+	p.Origin, p.Object, p.Version, p.Field = m.object.Origin, m.object.ID, m.object.Version, field
 	if field != "" {
 		a.unplaced = append(a.unplaced, unplaced{problem: len(a.problems), manifest: m})
 	}
@@ -181,7 +192,7 @@ func (a *assembly) duplicates(x *index) {
 		}
 		a.problem(m, "", Problem{
 			Reason: ReasonDuplicate, Severity: Error,
-			Message: fmt.Sprintf("the same object is also given %sin %s: remove one", as, first.object.Origin),
+			Message: fmt.Sprintf("the same object is also given %sin %s: remove one", as, a.target.origin(first.object.Origin)),
 		})
 	}
 }

@@ -56,8 +56,9 @@ type decoder struct {
 	options Options
 	encoder document.Encoder // its buffers serve every object
 
-	file string
-	out  *parsed
+	file   string
+	out    *parsed
+	places func(*yaml.Node) Origin // of the nodes of a built object; nil for a file's own, which know their lines
 }
 
 // decode reads one file. Everything wrong in it is a Problem; nothing is returned as an error.
@@ -105,6 +106,9 @@ func (d *decoder) add(p Problem) {
 }
 
 func (d *decoder) origin(doc int, node *yaml.Node) Origin {
+	if d.places != nil {
+		return d.places(node)
+	}
 	return Origin{File: d.file, Document: doc, Line: node.Line, Column: node.Column}
 }
 
@@ -227,13 +231,13 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 
 // report adds a problem of the object. Of more than maxProblems, only their number is said: a file with so many is wrong as a whole.
 func (m *manifest) report(p Problem) {
-	p.Object = m.object.ID
+	p.Object, p.Version = m.object.ID, m.object.Version
 	switch m.reported++; {
 	case m.reported <= maxProblems:
 		m.problems = append(m.problems, p)
 	case m.reported == maxProblems+1:
 		m.problems = append(m.problems, Problem{
-			Origin: m.object.Origin, Object: m.object.ID, Reason: ReasonLimit, Severity: p.Severity,
+			Origin: m.object.Origin, Object: m.object.ID, Version: m.object.Version, Reason: ReasonLimit, Severity: p.Severity,
 			Message: fmt.Sprintf("has more than %d problems: only the first are listed", maxProblems),
 		})
 	case p.Severity == Error:

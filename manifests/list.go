@@ -9,51 +9,81 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+
+	"kilter.dev/kilter/manifests/kustomize"
 )
 
 // listing is what a tree holds, by name.
 type listing struct {
-	files    []string // manifests, sorted
-	skipped  []Skip
-	problems []Problem
+	files          []string // manifests, sorted
+	kustomizations []string // directories that hold a kustomization file, sorted
+	parts          []part   // manifests in and below such directories, which only a build reads
+	read           int      // files that builds read; known when they are done
+	skipped        []Skip
+	problems       []Problem
+	visited        map[string]bool // directories
 }
+
+// part is a file that is a manifest by its name, in the directory of a kustomization or below it.
+type part struct{ name, kustomization string }
 
 const ignoreFile = ".kilterignore"
 
 // maxIgnoreBytes bounds a .kilterignore file.
 const maxIgnoreBytes = 1 << 20
 
-// list finds the manifests below one directory of a tree: *.yaml, *.yml and *.json in every directory that is not hidden. A
-// .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
-func list(tree fs.FS, root string) (*listing, error) {
-	l := &listing{}
-	if err := l.directory(tree, root, nil); err != nil {
-		return nil, err
+// list finds the manifests at the paths of a tree: files whatever their names, and below directories *.yaml, *.yml and *.json
+// where no directory is hidden. A directory with a kustomization file is one unit with all below it, whichever of the two is the
+// path. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
+func list(tree fs.FS, paths []string) (*listing, error) {
+	l := &listing{visited: map[string]bool{}}
+	for _, name := range paths {
+		info, err := fs.Stat(tree, name)
+		if err != nil {
+			return nil, err
+		}
+		l.skipped = slices.DeleteFunc(l.skipped, func(s Skip) bool { return s.Origin.File == name }) // asked for by name
+		directory := name
+		if !info.IsDir() {
+			directory = path.Dir(name)
+			if !kustomize.IsKustomization(path.Base(name)) {
+				l.file(name)
+				continue
+			}
+		}
+		if err := l.directory(tree, directory, "", nil); err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(l.files)
+	l.files = slices.Compact(l.files)
+	slices.Sort(l.kustomizations)
 	return l, nil
 }
 
-// directory lists one directory; patterns are those of the directories above it.
-func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.Pattern) error {
+// file adds a file that is a path itself, unless it is a part of a kustomization that is another.
+func (l *listing) file(name string) {
+	if !slices.ContainsFunc(l.parts, func(p part) bool { return p.name == name }) {
+		l.files = append(l.files, name)
+	}
+}
+
+// directory lists one directory; patterns are those of the directories above it, and kustomization is the file that it belongs to.
+func (l *listing) directory(tree fs.FS, directory, kustomization string, patterns []gitignore.Pattern) error {
+	if l.visited[directory] {
+		return nil
+	}
+	l.visited[directory] = true
 	entries, err := fs.ReadDir(tree, directory)
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		switch entry.Name() {
-		case ignoreFile:
-			own, err := ignorePatterns(tree, directory)
-			if err != nil {
-				return err
-			}
-			patterns = slices.Concat(patterns, own)
-		case "kustomization.yaml", "kustomization.yml", "Kustomization":
-			// Its files are parts, and no manifests by themselves.
-			l.problem(path.Join(directory, entry.Name()), "kustomizations are not supported: "+
-				"commit what \"kustomize build\" prints, or list this directory in "+ignoreFile)
-			return nil
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ignoreFile }) {
+		own, err := ignorePatterns(tree, directory)
+		if err != nil {
+			return err
 		}
+		patterns = slices.Concat(patterns, own)
 	}
 	ignored := gitignore.NewMatcher(patterns)
 	below := ""
@@ -62,16 +92,25 @@ func (l *listing) directory(tree fs.FS, directory string, patterns []gitignore.P
 	}
 	for _, entry := range entries {
 		name := below + entry.Name()
-		switch wanted := entry.IsDir() || isManifest(name); {
+		if kustomization == "" && kustomize.IsKustomization(entry.Name()) && !(len(patterns) > 0 && ignored.Match(strings.Split(name, "/"), false)) {
+			kustomization = name
+			l.kustomizations = append(l.kustomizations, directory)
+		}
+	}
+	for _, entry := range entries {
+		name := below + entry.Name()
+		switch wanted := entry.IsDir() || entry.Type()&fs.ModeSymlink != 0 || isManifest(name); {
 		case !wanted || strings.HasPrefix(entry.Name(), "."):
 		case len(patterns) > 0 && ignored.Match(strings.Split(name, "/"), entry.IsDir()):
 			l.skipped = append(l.skipped, Skip{Origin: Origin{File: name}, Reason: "listed in " + ignoreFile})
 		case entry.IsDir():
-			if err := l.directory(tree, name, patterns); err != nil {
+			if err := l.directory(tree, name, kustomization, patterns); err != nil {
 				return err
 			}
 		case !entry.Type().IsRegular():
 			l.problem(name, "not a regular file: replace the link by the file it points to")
+		case kustomization != "":
+			l.parts = append(l.parts, part{name, kustomization})
 		default:
 			l.files = append(l.files, name)
 		}

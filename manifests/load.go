@@ -15,7 +15,8 @@ import (
 // It is not safe for concurrent use.
 type Loader struct {
 	options Options
-	last    []memo // of the last tree's files, in the order of their names
+	last    []memo           // of the last tree's files, in the order of their names
+	units   map[string]*unit // by directory
 	memory  memory
 }
 
@@ -37,10 +38,11 @@ type hasher interface {
 	Hash(name string) (string, error)
 }
 
-// Load reads every manifest below the target's path of tree. Whatever is wrong with the files is in the Set's Problems; the error
+// Load reads every manifest at the target's paths of tree. Whatever is wrong with the files is in the Set's Problems; the error
 // says that the tree could not be read whole, and then there is no Set.
 func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, error) {
-	found, err := list(tree, target.path())
+	paths := target.paths()
+	found, err := list(tree, paths)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list manifests: %w", err)
 	}
@@ -48,10 +50,14 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	if err != nil {
 		return nil, err
 	}
-	if len(found.files) == 0 && len(found.problems) == 0 {
+	units, err := l.build(ctx, tree, found, target)
+	if err != nil {
+		return nil, err
+	}
+	if len(found.files)+len(found.kustomizations)+len(found.problems) == 0 {
 		var where Origin // of a whole repository: nowhere
-		if target.path() != "." {
-			where.File = target.path()
+		if paths[0] != "." {
+			where.File = paths[0]
 		}
 		found.problems = append(found.problems, Problem{
 			Origin: where, Reason: ReasonEmpty, Severity: Error,
@@ -59,7 +65,7 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 		})
 	}
 	a := newAssembly(tree, target, &l.memory)
-	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)
+	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)+found.read
 	l.last = files
 	documents := 0
 	for i, file := range files {
@@ -68,6 +74,13 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 			break
 		}
 		a.add(file.file)
+	}
+	for _, u := range units {
+		if documents += u.out.documents; documents > l.options.MaxDocuments {
+			a.tooMuch(u.plan.File, fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
+			break
+		}
+		a.addBuilt(u.out)
 	}
 	if len(files) < len(found.files) {
 		a.tooMuch(found.files[len(files)], fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))

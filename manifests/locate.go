@@ -7,6 +7,8 @@ import "io/fs"
 // too. When the file no longer holds the object, it returns origin.
 func Locate(tree fs.FS, origin Origin, field string) Origin {
 	found := origin
-	locateAll(tree, origin.File, map[Origin][]string{origin: {field}}, func(_ Origin, _ string, at Origin) { found = at })
+	locateAll(tree, origin.File, map[Origin][]string{origin.written(): {field}}, func(_ Origin, _ string, at Origin) {
+		found.Line, found.Column = at.Line, at.Column
+	})
 	return found
 }

@@ -44,6 +44,9 @@ type Origin struct {
 	Document int
 	Line     int
 	Column   int
+
+	// BuiltBy is the kustomization file whose build made the object; empty for an object that is as it is written.
+	BuiltBy string
 }
 
 // String returns "file:line:column", or only "file" where no line is known.
@@ -55,6 +58,12 @@ func (o Origin) String() string {
 		return o.File + ":" + strconv.Itoa(o.Line)
 	}
 	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
+}
+
+// written is the place without the kustomization that built what stands there.
+func (o Origin) written() Origin {
+	o.BuiltBy = ""
+	return o
 }
 
 // Object is one desired object, as a manifest states it. It is never changed: a Loader hands out the same Object again as long as
@@ -96,9 +105,10 @@ type Set struct {
 
 // Skip is a document that was read and is not applied, with the reason in words.
 type Skip struct {
-	Origin Origin
-	Object ID
-	Reason string
+	Origin  Origin
+	Object  ID     // zero for a whole file or directory
+	Version string // the API version that the object's manifest uses, without the group
+	Reason  string
 }
 
 // Rejected reports whether any problem is an error.

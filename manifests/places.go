@@ -26,7 +26,8 @@ func (a *assembly) place() {
 		if wanted[p.Origin.File] == nil {
 			wanted[p.Origin.File] = map[Origin][]string{}
 		}
-		wanted[p.Origin.File][p.Origin] = append(wanted[p.Origin.File][p.Origin], p.Field)
+		written := p.Origin.written()
+		wanted[p.Origin.File][written] = append(wanted[p.Origin.File][written], p.Field)
 	}
 	found := map[Origin]map[string]Origin{}
 	for file, fields := range wanted {
@@ -39,7 +40,8 @@ func (a *assembly) place() {
 	}
 	for _, u := range a.unplaced {
 		p := &a.problems[u.problem]
-		if at, ok := found[p.Origin][p.Field]; ok {
+		if at, ok := found[p.Origin.written()][p.Field]; ok {
+			at.BuiltBy = p.Origin.BuiltBy
 			if u.manifest.places == nil {
 				u.manifest.places = map[string]Origin{}
 			}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kilter.dev/kilter/manifests/document"
+	"kilter.dev/kilter/manifests/kustomize"
 	"kilter.dev/kilter/manifests/verdict"
 )
 
@@ -21,6 +22,7 @@ const (
 type Problem struct {
 	Origin   Origin   // where; Line is the offending field's, or its nearest parent's when the field is missing
 	Object   ID       // which object; zero when the document could not be read that far
+	Version  string   // the API version that the object's manifest uses, without the group
 	Field    string   // the API server's field path, such as "spec.template.spec.containers[0].image"; may be empty
 	Reason   string   // the API server's cause type, such as "FieldValueInvalid", or one of the Reason constants here
 	Rule     string   // the ID of the lint rule that speaks, such as "schedule-never-fires"; empty for all other problems
@@ -42,13 +44,14 @@ const (
 	ReasonNoKey       = "KeyNotFound"                // the ConfigMap or Secret in the tree lacks the key
 	ReasonNoEffect    = "NoEffect"                   // an annotation that Kilter does not honour
 	ReasonEmpty       = "NoManifests"                // the path holds files, and none of them is a manifest
-	ReasonUnsupported = string(document.Unsupported) // valid elsewhere, refused here: aliases, kustomizations…
+	ReasonUnsupported = string(document.Unsupported) // valid elsewhere, refused here: aliases, remote bases…
+	ReasonBuild       = kustomize.ReasonBuild        // kustomize cannot build what the files ask for
 	ReasonWarning     = "Warning"                    // accepted, and not what the author may think
 	ReasonLint        = "Lint"                       // accepted, and a mistake or a trap: Rule says which, and has a page in docs/lint
 )
 
-// String renders the Problem in the style of a compiler: "file:line:column: object: field: message", and the lint rule in
-// parentheses where one speaks.
+// String renders the Problem in the style of a compiler: "file:line:column: object: field: message", then in
+// parentheses the lint rule where one speaks, and the kustomization that built the object.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.Origin.String())
@@ -64,6 +67,9 @@ func (p Problem) String() string {
 	fmt.Fprintf(&b, ": %s", p.Message)
 	if p.Rule != "" {
 		fmt.Fprintf(&b, " (%s)", p.Rule)
+	}
+	if p.Origin.BuiltBy != "" {
+		fmt.Fprintf(&b, " (built by %s)", p.Origin.BuiltBy)
 	}
 	return strings.TrimPrefix(b.String(), ": ") // a problem of the whole repository has no place
 }

@@ -90,7 +90,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	}
 	var unreachable error
 	set, err := l.loader.Load(ctx, l.snapshot.Tree, manifests.Target{
-		Path:             l.snapshot.Path,
+		Paths:            []string{l.snapshot.Path},
 		DefaultNamespace: l.defaultNamespace(),
 		Scope: func(gvk schema.GroupVersionKind) (namespaced, known bool) {
 			found, err := l.cluster.resolve(gvk.GroupKind(), gvk.Version)

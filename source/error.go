@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -41,16 +42,18 @@ const (
 // Error is why a repository could not be opened or fetched. No text in it ever holds a credential.
 type Error struct {
 	Reason  Reason
-	URL     string // redacted: what Redact returns
+	URL     string // redacted: what Redact returns; the directory of a local repository
 	Message string // what is wrong, without a final stop
 	Hint    string // what to do next; may be empty where Message says it
 	Err     error  // the cause, where a caller may act on it, such as context.Canceled; may be nil
+
+	doing string // what could not be done; "fetch" when empty
 }
 
-// Error returns one line: "cannot fetch <URL>: <Message>; <Hint>".
+// Error returns one line: "cannot fetch <URL>: <Message>; <Hint>", or "cannot read <directory>: …" for a local repository.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cannot fetch %s: %s", e.URL, e.Message)
+	fmt.Fprintf(&b, "cannot %s %s: %s", cmp.Or(e.doing, "fetch"), e.URL, e.Message)
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "; %s", e.Hint)
 	}

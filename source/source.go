@@ -7,6 +7,8 @@
 //	receive   only what is new -> store (packs on disk); when that fails, a fresh shallow clone
 //	walk      commit + Path -> Tree: names and blob IDs, whole or not at all
 //
+// OpenLocal reads a repository on this machine's disk: it resolves the ref there, and walks.
+//
 // A Tree reads blobs from the store when they are asked for: there is no work tree. Every failure is an *Error with a
 // Reason from a closed set and the way out. The package never returns part of a tree, never follows a redirect to
 // another host, never lets a credential into a text, and keeps no global state. It knows no Kubernetes: what the files
@@ -30,7 +32,8 @@ type Snapshot struct {
 	Commit Commit
 	// Revision is the ref and commit as status shows them: "main@sha1:<commit>".
 	Revision string
-	// Tree holds the files below Path and nothing else. Names are the repository's, as its authors know them.
+	// Tree holds the files below Path; any other file of the commit is read when it is asked for by name. Names are the repository's, as
+	// its authors know them.
 	Tree *Tree
 	// Path is the configured path in its shortest form; "." for the whole repository.
 	Path string

@@ -34,6 +34,7 @@ type store struct {
 	added   int64 // the length of all others
 	broken  bool  // an object could not be read: the directory was damaged or deleted
 	removed bool
+	borrows bool // objects may be in another repository, where go-git finds them only by reading them whole
 }
 
 const (
@@ -253,6 +254,13 @@ func (s *store) object(hash plumbing.Hash) (*plumbing.MemoryObject, error) {
 
 // size returns an object's length without reading it whole.
 func (s *store) size(hash plumbing.Hash) (size int64, err error) {
+	if s.borrows {
+		whole, err := s.object(hash)
+		if err != nil {
+			return 0, err
+		}
+		return whole.Size(), nil
+	}
 	err = s.access(func() error {
 		size, err = s.objects.EncodedObjectSize(hash)
 		return err
@@ -264,7 +272,14 @@ func (s *store) size(hash plumbing.Hash) (size int64, err error) {
 func (s *store) has(hash plumbing.Hash) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.removed && s.objects.HasEncodedObject(hash) == nil
+	if s.removed {
+		return false
+	}
+	err := s.objects.HasEncodedObject(hash)
+	if err != nil && s.borrows {
+		_, err = s.objects.EncodedObject(plumbing.AnyObject, hash)
+	}
+	return err == nil
 }
 
 // entries returns what a tree object lists.

@@ -7,20 +7,26 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// Tree is the files below one path of one commit, under their names in the repository; of everything else only the directories that
-// lead to the path are there. It implements fs.FS, fs.ReadDirFS, fs.ReadFileFS
-// and fs.StatFS. It holds names and blob IDs; contents are read from the object store on demand. It never changes, and
+// Tree is the files below one path of one commit, under their names in the repository. It implements fs.FS, fs.ReadDirFS,
+// fs.ReadFileFS and fs.StatFS. It holds names and blob IDs; contents are read from the object store on demand. It never changes, and
 // is safe for concurrent use.
+//
+// Of what is outside of the path, a directory above it lists only the way to the path. Everything else in the commit is there for who
+// asks for it by name, as a kustomization does for its bases: it is looked up then, and was not checked before. A name that leads over
+// a symbolic link, a submodule or anything else that is refused inside the path fails with an error that is fs.ErrInvalid.
 //
 // When a read fails because the store was damaged, the next Fetch starts afresh and returns a Tree that can be read.
 type Tree struct {
 	store *store
-	dirs  map[string][]node // by path, "." for the root; each sorted by name
+	dirs  map[string][]node // inside the path and on the way to it: by path, "." for the root; each sorted by name
+	path  string
+	rest  *rest
 }
 
 var (
@@ -109,28 +115,45 @@ func (t *Tree) find(op, name string) (node, error) {
 		return node{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	n, found := t.lookup(name)
-	if !found {
-		return node{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	if found {
+		return n, nil
+	}
+	err := fs.ErrNotExist
+	if !t.inside(name) {
+		n, err = t.rest.find(name)
+	}
+	if err != nil {
+		return node{}, &fs.PathError{Op: op, Path: name, Err: err}
 	}
 	return n, nil
 }
 
+// inside reports whether a name is in the path, where everything is known.
+func (t *Tree) inside(name string) bool { return t.path == "." || strings.HasPrefix(name, t.path+"/") }
+
+// lookup finds what is inside the path or on the way to it.
 func (t *Tree) lookup(name string) (node, bool) {
 	if name == "." {
 		return node{name: ".", dir: true}, true
 	}
-	siblings := t.dirs[path.Dir(name)]
-	i, found := slices.BinarySearchFunc(siblings, path.Base(name), func(n node, base string) int {
-		return cmp.Compare(n.name, base)
-	})
+	return search(t.dirs[path.Dir(name)], path.Base(name))
+}
+
+// search finds a node in a sorted list.
+func search(siblings []node, name string) (node, bool) {
+	i, found := slices.BinarySearchFunc(siblings, name, func(n node, name string) int { return cmp.Compare(n.name, name) })
 	if !found {
 		return node{}, false
 	}
 	return siblings[i], true
 }
 
+// list returns the entries of a directory that find has found.
 func (t *Tree) list(dir string) []fs.DirEntry {
-	nodes := t.dirs[dir]
+	nodes, known := t.dirs[dir]
+	if !known {
+		nodes = t.rest.listed(dir)
+	}
 	entries := make([]fs.DirEntry, len(nodes))
 	for i, n := range nodes {
 		entries[i] = dirEntry{tree: t, node: n}

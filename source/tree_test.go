@@ -30,9 +30,6 @@ func TestTreeIsAFileSystem(t *testing.T) {
 	if err := fstest.TestFS(tree, below("prod", files)...); err != nil {
 		t.Error(err)
 	}
-	if _, err := tree.Open("outside"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file outside the path: %v", err)
-	}
 	want := o.git("", "rev-parse", "HEAD:prod/sub/b.yaml")
 	if got, err := tree.Hash("prod/sub/b.yaml"); err != nil || got != want {
 		t.Errorf("hash is %s, %v; want %s", got, err, want)
@@ -184,4 +181,74 @@ func TestTreeBombIsBounded(t *testing.T) {
 	o.pushTree(kind + hash + "\tbomb")
 	o.open(source.Options{Limits: source.Limits{Files: 10_000}}).refused(source.TooLarge, "more than 10000 files")
 	o.open(source.Options{Path: "fine"}).fetch()
+}
+
+func TestTheRestIsThereByNameAndNotListed(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	o.push("overlays/prod/a", "a", "overlays/dev/a", "d", "base/b", "b", "base/deep/er/c", "c", "overlays/readme", "r", "top", "t")
+	link := o.git("base/b", "hash-object", "-w", "--stdin")
+	o.git("", "update-index", "--add", "--cacheinfo", "120000,"+link+",base/link")
+	o.git("", "update-index", "--add", "--cacheinfo", "120000,"+link+",linked")
+	o.git("", "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("1", 40)+",module")
+	o.git("", "commit", "--quiet", "--message", "odd entries")
+	o.must(o.repo.Push(t.Context()))
+	tree := o.open(source.Options{Path: "overlays/prod"}).fetch().Tree
+
+	listed := map[string]string{".": "overlays", "overlays": "prod", "overlays/prod": "a", "base": "b deep", "base/deep/er": "c"}
+	check := func() {
+		t.Helper()
+		for dir, want := range listed {
+			entries, err := fs.ReadDir(tree, dir)
+			var names []string
+			for _, entry := range entries {
+				names = append(names, entry.Name())
+			}
+			if got := strings.Join(names, " "); got != want || err != nil {
+				t.Errorf("%s lists %q, %v; want %q", dir, got, err, want)
+			}
+		}
+	}
+	check()
+	for name, want := range map[string]string{
+		"base/b": "b", "base/deep/er/c": "c", "overlays/dev/a": "d", "overlays/readme": "r", "top": "t", "overlays/prod/a": "a",
+	} {
+		data, err := fs.ReadFile(tree, name)
+		hash, hashErr := tree.Hash(name)
+		info, statErr := fs.Stat(tree, name)
+		if string(data) != want || errors.Join(err, hashErr, statErr) != nil || info.Size() != int64(len(want)) {
+			t.Errorf("%s is %q, %v", name, data, errors.Join(err, hashErr, statErr))
+		}
+		if want := o.git("", "rev-parse", "HEAD:"+name); hash != want {
+			t.Errorf("%s has the hash %s; want %s", name, hash, want)
+		}
+	}
+	for name, cause := range map[string]error{
+		"gone": fs.ErrNotExist, "base/gone": fs.ErrNotExist, "base/b/c": fs.ErrNotExist, "overlays/prod/gone": fs.ErrNotExist,
+		"base/link": fs.ErrInvalid, "linked": fs.ErrInvalid, "linked/x": fs.ErrInvalid, "module": fs.ErrInvalid, "../x": fs.ErrInvalid,
+	} {
+		_, err := fs.Stat(tree, name)
+		if _, hashErr := tree.Hash(name); !errors.Is(err, cause) || !errors.Is(hashErr, cause) {
+			t.Errorf("%s: %v, %v; want %v", name, err, hashErr, cause)
+		}
+	}
+	if _, err := fs.Stat(tree, "base/link"); err == nil || !strings.Contains(err.Error(), "base/link is a symbolic link") {
+		t.Errorf("the link is refused as %v", err)
+	}
+	check() // what was read by name is listed no more than before
+}
+
+func TestTheRestIsBounded(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	files := []string{"prod/a", "a"}
+	for i := range 20 {
+		files = append(files, fmt.Sprintf("base/%d", i), "b")
+	}
+	o.push(files...)
+	tree := o.open(source.Options{Path: "prod", Limits: source.Limits{Files: 10}}).fetch().Tree
+	if _, err := fs.Stat(tree, "base/1"); err == nil || !strings.Contains(err.Error(), "more than 10 files") {
+		t.Errorf("got %v; want the limit", err)
+	}
+	if _, err := fs.ReadFile(tree, "prod/a"); err != nil {
+		t.Error(err)
+	}
 }

@@ -63,7 +63,9 @@ func (w *walk) read(ctx context.Context, root plumbing.Hash, below string) (*Tre
 	case w.files == 0:
 		return nil, fail(EmptyPath, "add manifests there, or name another path", "path %s holds no file", printable(below))
 	}
-	return &Tree{store: w.store, dirs: w.dirs}, nil
+	return &Tree{store: w.store, dirs: w.dirs, path: below, rest: &rest{
+		store: w.store, root: root, limit: w.limit, dirs: map[string]outside{},
+	}}, nil
 }
 
 // descend finds the tree object of a directory. Nothing beside the way to it is looked at.

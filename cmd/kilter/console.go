@@ -8,7 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"unicode"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // console is the slog.Handler for people: a line per changed object and a line per pass, in columns.
@@ -69,17 +70,8 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := fmt.Fprintln(c.out, strings.Map(printable, line.String()))
+	_, err := fmt.Fprintln(c.out, phrase.Printable(line.String()))
 	return err
-}
-
-// printable turns what could disturb a terminal, or look like another line, into a space: names and messages come from repositories
-// and servers.
-func printable(r rune) rune {
-	if !unicode.IsPrint(r) {
-		return ' '
-	}
-	return r
 }
 
 // state renders reason and message; success needs no word.

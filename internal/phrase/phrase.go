@@ -1,7 +1,11 @@
 // Package phrase words what people read. It is pure, so that every package may use it.
 package phrase
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
 
 // Count returns "1 pod" or "2 pods".
 func Count[N ~int | ~int32](n N, noun string) string {
@@ -9,4 +13,15 @@ func Count[N ~int | ~int32](n N, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Printable returns the text with a space for each character that could disturb a terminal or look like another line: names and
+// messages come from repositories and servers.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }

@@ -79,6 +79,12 @@ var arrows = []arrow{
 		why:    "the loop is given what it needs by cmd; Git is behind source and Kubernetes' own code behind manifests",
 	},
 	{
+		from:   []string{"internal/report"},
+		never:  append([]string{"os/...", "source/...", "reconcile/...", "cmd/...", "log/..."}, clients...),
+		direct: true,
+		why:    "rendering is pure: the same report gives the same bytes. Whether there is a terminal, and what is in files, cmd says",
+	},
+	{
 		from:   []string{"api/...", "source/...", "manifests/...", "reconcile/...", "cmd/..."},
 		never:  []string{"internal/gitserver/...", "internal/withcluster/...", "demo/...", "e2e/...", "devcluster/...", "testing/..."},
 		direct: true,

@@ -32,11 +32,12 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.Line,
 func Parse(name string, data []byte) iter.Seq2[Document, *SyntaxError] {
 	return func(yield func(Document, *SyntaxError) bool) {
 		data := bytes.TrimPrefix(data, []byte("\ufeff"))
-		if at, ok := unreadable(data); ok {
+		json := isJSONFile(name, data)
+		if at, ok := unreadable(data, json); ok {
 			yield(Document{}, at)
 			return
 		}
-		if isJSONFile(name, data) {
+		if json {
 			parseJSON(data, 0, 0, yield)
 			return
 		}
@@ -64,8 +65,8 @@ func isJSONFile(name string, data []byte) bool {
 	return found && bytes.HasPrefix(bytes.TrimLeft(inner, " \t\r\n"), []byte(`"`))
 }
 
-// unreadable finds the first byte that is no UTF-8, or the first character that no YAML or JSON text may hold.
-func unreadable(data []byte) (*SyntaxError, bool) {
+// unreadable finds the first byte that is no UTF-8, or the first character that no text of its kind may hold: JSON forbids less than YAML.
+func unreadable(data []byte, json bool) (*SyntaxError, bool) {
 	line, column := 1, 1
 	for i := 0; i < len(data); {
 		if c := data[i]; c >= ' ' && c < 0x7f || c == '\t' || c == '\r' {
@@ -78,7 +79,7 @@ func unreadable(data []byte) (*SyntaxError, bool) {
 			return &SyntaxError{Line: line, Column: column, Message: "not UTF-8 text: save the file as UTF-8"}, true
 		case r == '\n':
 			line, column = line+1, 0
-		case r < ' ' || r == 0xfeff || r == 0xfffe || r == 0xffff || 0x7f <= r && r < 0xa0 && r != 0x85:
+		case r < ' ' || !json && (r == 0xfeff || r == 0xfffe || r == 0xffff || 0x7f <= r && r < 0xa0 && r != 0x85):
 			return &SyntaxError{
 				Line: line, Column: column,
 				Message: fmt.Sprintf("the character U+%04X is not allowed: remove it, or write it as an escape in double quotes", r),

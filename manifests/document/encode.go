@@ -25,7 +25,7 @@ const (
 // manifest. After a report of anything but a Trap the JSON is not to be used.
 type Encoder struct {
 	MaxDepth int
-	// Omit tells which entries to leave out. Parent is the key of the mapping that holds the entry, "" for the root's and an item's;
+	// Omit tells which entries to leave out; nil means none. Parent is the key of the mapping that holds the entry, "" for the root's and an item's;
 	// depth is 1 for the root's own entries.
 	Omit func(parent string, depth int, key, value *yaml.Node) bool
 	// Report gets each fault, with the node and the path to it in the API server's form.
@@ -128,7 +128,7 @@ func (e *Encoder) mapping(node *yaml.Node) {
 	pairs := make([]pair, 0, len(node.Content)/2)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		p := pair{node.Content[i], node.Content[i+1]}
-		if e.key(p.key) && !e.Omit(parent, len(e.path)+1, p.key, p.value) {
+		if e.key(p.key) && (e.Omit == nil || !e.Omit(parent, len(e.path)+1, p.key, p.value)) {
 			pairs = append(pairs, p)
 		}
 	}

@@ -39,7 +39,7 @@ func TestChart(t *testing.T) {
 func lintTree(t *testing.T, tree fs.FS, below string) *manifests.Set {
 	t.Helper()
 	loader := manifests.NewLoader(manifests.Options{Now: func() time.Time { return now }})
-	set, err := loader.Load(t.Context(), tree, manifests.Target{Path: below, DefaultNamespace: "shop"})
+	set, err := loader.Load(t.Context(), tree, manifests.Target{Paths: []string{below}, DefaultNamespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,264 @@
+package kustomize
+
+import (
+	"bytes"
+
+	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/utils"
+)
+
+// cost bounds from above what building a kustomization once may need. Kustomize can neither be interrupted nor told a limit, and a
+// small tree can make it do exponential work: bases used twice at each of many levels, replacements and copies that feed themselves.
+//
+// The numbers of bases are added once for each use. What a kustomization adds to each of its objects is multiplied by their number.
+type cost struct {
+	builds  int // of kustomizations
+	objects int
+	bytes   int // of all objects, as JSON
+
+	// Of the kustomization itself, and of no base.
+	each   int  // bytes that it may add to each object
+	fields int  // places that it looks for in each object
+	copies int  // JSON patch operations that may double an object
+	moves  bool // whether a JSON patch may put any value anywhere
+}
+
+// The limits that Options do not give. Kustomize compares every object with every other, so that MaxObjects bounds its time.
+const (
+	maxBuilds = 1000
+	maxBytes  = 64 << 20
+	maxFields = 5_000_000 // looked for in all objects together
+)
+
+// patch counts the operations of a JSON patch that a size cannot be told from.
+func (c *cost) patch(node *yaml.Node) {
+	if node.Kind != yaml.SequenceNode {
+		return
+	}
+	for _, operation := range node.Content {
+		switch text(operation, "op") {
+		case "copy":
+			c.copies++
+			c.moves = true
+		case "move":
+			c.moves = true
+		}
+	}
+}
+
+// add counts one use of something, and ends the scan when it is too much.
+func (s *scan) add(e entry, to *cost, c cost) error {
+	to.builds += c.builds
+	to.objects += c.objects
+	to.bytes += c.bytes
+	return s.check(e, *to)
+}
+
+// check ends the scan when a kustomization costs too much.
+func (s *scan) check(e entry, c cost) error {
+	const away = ": build less at once"
+	switch {
+	case c.builds > maxBuilds:
+		s.fail(e, ReasonLimit, "this takes more than %d builds, each base counted as often as it is used"+away, maxBuilds)
+	case c.objects > s.options.MaxObjects:
+		s.fail(e, ReasonLimit, "this makes more than %d objects, each counted as often as it is used"+away, s.options.MaxObjects)
+	case c.bytes > maxBytes:
+		s.fail(e, ReasonLimit, "this may make objects of more than %d bytes together"+away, maxBytes)
+	case c.fields > maxFields/max(c.objects, 1):
+		s.fail(e, ReasonLimit, "this looks for too many fields in too many objects"+away)
+	default:
+		return nil
+	}
+	return errTooMuch
+}
+
+// estimate adds what a kustomization does to its objects.
+func (s *scan) estimate(k *kustomization) error {
+	c := &k.cost
+	c.builds++
+	c.each += len(k.spec.Namespace) + len(k.spec.NamePrefix) + len(k.spec.NameSuffix)
+	for _, labels := range []map[string]string{k.spec.CommonLabels, k.spec.CommonAnnotations} {
+		c.each += mapBytes(labels)
+	}
+	for _, label := range k.spec.Labels {
+		c.each += mapBytes(label.Pairs)
+		c.fields += len(label.FieldSpecs)
+	}
+	for _, image := range k.spec.Images {
+		c.each += len(image.NewName) + len(image.NewTag) + len(image.Digest) + len(image.TagSuffix)
+	}
+	// Most of these go into several places: a label into the object, its selector and its template, an image into each container.
+	const places = 10
+	c.bytes += c.objects * c.each * places
+	if err := s.check(k.entry(), *c); err != nil {
+		return err
+	}
+	c.bytes += s.replaced(k)
+	for range c.copies {
+		if c.bytes *= 2; c.bytes > maxBytes {
+			break
+		}
+	}
+	return s.check(k.entry(), *c)
+}
+
+func mapBytes(m map[string]string) (n int) {
+	for key, value := range m {
+		n += len(key) + len(value)
+	}
+	return n
+}
+
+// write is what a replacement puts somewhere.
+type write struct {
+	path  []string
+	bytes int
+}
+
+// replaced bounds what the replacements and vars of a kustomization add to its objects. A value is as long as the longest that any
+// source has at that path, plus all that patches could put there, plus what earlier replacements wrote to places above or below it.
+func (s *scan) replaced(k *kustomization) (bytes int) {
+	slack := k.cost.each
+	for _, p := range s.plan.patches {
+		slack += len(p.document.JSON)
+	}
+	length := func(path []string) int {
+		longest := 253 // what a generated object may have
+		for _, source := range s.plan.sources {
+			switch {
+			case source.node == nil:
+			case k.cost.moves:
+				longest = max(longest, size(source.node))
+			default:
+				for _, node := range match(source.node, path) {
+					longest = max(longest, size(node))
+				}
+			}
+		}
+		if len(path) > 0 && path[0] != "metadata" {
+			longest = max(longest, s.generated(k))
+		}
+		return longest + slack
+	}
+	var earlier []write
+	for _, r := range s.replacementsOf(k) {
+		value := 0
+		if r.SourceValue != nil {
+			value = len(*r.SourceValue)
+		}
+		if r.Source != nil {
+			from := fieldPath(r.Source.FieldPath)
+			value = length(from)
+			for _, w := range earlier {
+				if related(w.path, from) {
+					value = min(value+w.bytes, maxBytes+1)
+				}
+			}
+		}
+		for _, target := range r.Targets {
+			paths := target.FieldPaths
+			if len(paths) == 0 {
+				paths = []string{types.DefaultReplacementFieldPath}
+			}
+			for _, to := range paths {
+				path := fieldPath(to)
+				places, most := s.places(path)
+				bytes = min(bytes+value*(places+k.cost.objects), maxBytes+1)
+				earlier = append(earlier, write{path, min(value*most, maxBytes+1)})
+			}
+		}
+	}
+	return bytes + s.expanded(k, length)
+}
+
+// expanded bounds what vars add: each reference becomes the longest value.
+func (s *scan) expanded(k *kustomization, length func([]string) int) int {
+	if len(k.spec.Vars) == 0 {
+		return 0
+	}
+	references, longest := 0, 0
+	for _, content := range s.plan.memory {
+		references += bytes.Count(content, []byte("$("))
+	}
+	for _, v := range k.spec.Vars {
+		longest = max(longest, length(fieldPath(v.FieldRef.FieldPath)))
+	}
+	if references > 0 && longest > maxBytes/references {
+		return maxBytes + 1
+	}
+	return references * longest
+}
+
+// generated is the length of everything that generators were given.
+func (s *scan) generated(k *kustomization) (n int) {
+	for _, source := range s.plan.sources {
+		if source.node == nil {
+			return k.cost.bytes
+		}
+	}
+	return 0
+}
+
+// places counts the fields at a path in all sources, and in the one that has most.
+func (s *scan) places(path []string) (all, most int) {
+	most = 1
+	for _, source := range s.plan.sources {
+		if source.node != nil {
+			n := len(match(source.node, path))
+			all, most = all+n, max(most, n)
+		}
+	}
+	return all, most
+}
+
+func fieldPath(path string) []string {
+	if path == "" {
+		path = types.DefaultReplacementFieldPath
+	}
+	return utils.SmarterPathSplitter(path, ".")
+}
+
+// match returns the nodes at a path. A path ends early at a scalar, which may hold structured data of its own.
+func match(node *yaml.Node, path []string) []*yaml.Node {
+	if len(path) == 0 || node.Kind == yaml.ScalarNode {
+		return []*yaml.Node{node}
+	}
+	var found []*yaml.Node
+	switch node.Kind {
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			found = append(found, match(item, path[1:])...)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if path[0] == "*" || node.Content[i].Value == path[0] {
+				found = append(found, match(node.Content[i+1], path[1:])...)
+			}
+		}
+	}
+	return found
+}
+
+// related reports whether one path leads to the other or below it. Any elements may be the same where one of them picks items.
+func related(a, b []string) bool {
+	for i := range min(len(a), len(b)) {
+		if x, y := a[i], b[i]; x != y && !picks(x) && !picks(y) {
+			return false
+		}
+	}
+	return true
+}
+
+func picks(element string) bool {
+	return element == "*" || element != "" && (element[0] == '[' || element[0] == '-' || element[0] >= '0' && element[0] <= '9')
+}
+
+// size is about how long a value is as JSON.
+func size(node *yaml.Node) int {
+	n := len(node.Value) + 3
+	for _, c := range node.Content {
+		n += size(c)
+	}
+	return n
+}

@@ -1,0 +1,109 @@
+package source
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+)
+
+// rest is what a commit holds outside of a Tree's path. A directory is read when something in it is asked for by name, and is kept
+// then. It is safe for concurrent use.
+type rest struct {
+	store *store
+	root  plumbing.Hash // the commit's root tree
+	limit int           // on the entries of all directories read
+
+	mu      sync.Mutex
+	dirs    map[string]outside // by path, "." for the root
+	entries int
+}
+
+// outside is one directory of the rest.
+type outside struct {
+	nodes   []node            // sorted by name
+	refused map[string]string // by name, with the reason
+}
+
+// refusedError is why an entry is not given out: what a walk says of such an entry inside the path.
+type refusedError struct{ name, reason string }
+
+func (e *refusedError) Error() string { return printable(e.name) + " " + e.reason }
+
+// Is makes it fs.ErrInvalid: the entry is there, and is neither a file nor a directory.
+func (e *refusedError) Is(target error) bool { return target == fs.ErrInvalid }
+
+// find follows a name down from the root. An error is fs.ErrNotExist, a *refusedError, or about the limit or the store.
+func (r *rest) find(name string) (node, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := node{name: ".", hash: r.root, dir: true}
+	parent := "."
+	for element := range strings.SplitSeq(name, "/") {
+		if !n.dir {
+			return node{}, fs.ErrNotExist
+		}
+		dir, err := r.read(parent, n.hash)
+		if err != nil {
+			return node{}, err
+		}
+		here := path.Join(parent, element)
+		if reason := dir.refused[element]; reason != "" {
+			return node{}, &refusedError{here, reason}
+		}
+		found := false
+		if n, found = search(dir.nodes, element); !found {
+			return node{}, fs.ErrNotExist
+		}
+		parent = here
+	}
+	if n.dir { // so that it can be listed
+		if _, err := r.read(name, n.hash); err != nil {
+			return node{}, err
+		}
+	}
+	return n, nil
+}
+
+// listed returns what is in a directory that find has found.
+func (r *rest) listed(dir string) []node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dirs[dir].nodes
+}
+
+// read returns a directory, from memory when it was read before.
+func (r *rest) read(name string, tree plumbing.Hash) (outside, error) {
+	if known, ok := r.dirs[name]; ok {
+		return known, nil
+	}
+	entries, err := r.store.entries(tree)
+	if err != nil {
+		return outside{}, err
+	}
+	if r.entries += len(entries); r.entries > r.limit {
+		return outside{}, fmt.Errorf("the directories that are read outside of the path hold more than %d files and directories", r.limit)
+	}
+	dir := outside{refused: map[string]string{}}
+	for _, entry := range entries {
+		if reason := refuse(entry); reason != "" {
+			dir.refused[entry.Name] = reason
+			continue
+		}
+		dir.nodes = append(dir.nodes, node{name: entry.Name, hash: entry.Hash, dir: entry.Mode == filemode.Dir})
+	}
+	slices.SortFunc(dir.nodes, func(a, b node) int { return cmp.Compare(a.name, b.name) })
+	for i := range max(len(dir.nodes)-1, 0) {
+		if name := dir.nodes[i].name; name == dir.nodes[i+1].name {
+			dir.refused[name] = "appears twice"
+		}
+	}
+	r.dirs[name] = dir
+	return dir, nil
+}
