@@ -2,6 +2,8 @@ package kustomize
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/types"
@@ -15,11 +17,13 @@ import (
 type cost struct {
 	builds  int // of kustomizations
 	objects int
+	refers  int // references to other objects by name, about
 	bytes   int // of all objects, as JSON
 
 	// Of the kustomization itself, and of no base.
 	each   int  // bytes that it may add to each object
 	fields int  // places that it looks for in each object
+	work   int  // comparisons that patches make
 	copies int  // JSON patch operations that may double an object
 	moves  bool // whether a JSON patch may put any value anywhere
 }
@@ -29,28 +33,81 @@ const (
 	maxBuilds = 1000
 	maxBytes  = 64 << 20
 	maxFields = 5_000_000 // looked for in all objects together
+	maxWork   = 1_000_000 // comparisons of items; each takes about 10 µs
+	maxRefers = 3_000_000 // references, times the objects each is compared with; each takes about 15 µs
 )
 
-// patch counts the operations of a JSON patch that a size cannot be told from.
-func (c *cost) patch(node *yaml.Node) {
-	if node.Kind != yaml.SequenceNode {
-		return
-	}
-	for _, operation := range node.Content {
-		switch text(operation, "op") {
-		case "copy":
-			c.copies++
-			c.moves = true
-		case "move":
-			c.moves = true
+// patch adds what a patch costs. Kustomize merges lists by comparing each item with each; a JSON patch may look at a whole object for
+// each operation, and a copy may double it.
+func (s *scan) patched(c *cost, p patch) {
+	node := p.document.Node
+	operations := 0
+	if node.Kind == yaml.SequenceNode {
+		for _, operation := range node.Content {
+			operations++
+			switch text(operation, "op") {
+			case "copy":
+				c.copies++
+				c.moves = true
+			case "move":
+				c.moves = true
+			}
 		}
 	}
+	own := items(node)
+	for _, source := range s.plan.sources {
+		if source.node != nil && p.applies(source.kind, source.name) {
+			if operations > 0 {
+				const together = 1000 // bytes that are compared as fast as two items
+				c.work += operations * source.size / together
+			} else {
+				c.work += own * source.items
+			}
+		}
+	}
+}
+
+// references counts what kustomize may take for the name of another object.
+func references(node *yaml.Node, in string) (n int) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key, value := node.Content[i].Value, node.Content[i+1]
+			named := key == "name" && (strings.HasSuffix(in, "Ref") || slices.Contains(referring, in))
+			if value.Kind == yaml.ScalarNode && (named || strings.HasSuffix(key, "Name")) {
+				n++
+			}
+			n += references(value, key)
+		}
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			if n += references(item, in); item.Kind == yaml.ScalarNode && in == "resourceNames" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// referring are the fields whose "name" is another object's.
+var referring = []string{"configMap", "secret", "service", "subjects", "imagePullSecrets", "secrets", "sources"}
+
+// items counts the items of all lists.
+func items(node *yaml.Node) (n int) {
+	if node.Kind == yaml.SequenceNode {
+		n = len(node.Content)
+	}
+	for _, c := range node.Content {
+		n += items(c)
+	}
+	return n
 }
 
 // add counts one use of something, and ends the scan when it is too much.
 func (s *scan) add(e entry, to *cost, c cost) error {
 	to.builds += c.builds
 	to.objects += c.objects
+	to.refers += c.refers
 	to.bytes += c.bytes
 	return s.check(e, *to)
 }
@@ -65,6 +122,10 @@ func (s *scan) check(e entry, c cost) error {
 		s.fail(e, ReasonLimit, "this makes more than %d objects, each counted as often as it is used"+away, s.options.MaxObjects)
 	case c.bytes > maxBytes:
 		s.fail(e, ReasonLimit, "this may make objects of more than %d bytes together"+away, maxBytes)
+	case c.refers > maxRefers/max(c.objects, 1):
+		s.fail(e, ReasonLimit, "this makes too many objects that refer to others"+away)
+	case c.work > maxWork:
+		s.fail(e, ReasonLimit, "patches of long lists take too much work"+away)
 	case c.fields > maxFields/max(c.objects, 1):
 		s.fail(e, ReasonLimit, "this looks for too many fields in too many objects"+away)
 	default:
@@ -78,9 +139,8 @@ func (s *scan) estimate(k *kustomization) error {
 	c := &k.cost
 	c.builds++
 	c.each += len(k.spec.Namespace) + len(k.spec.NamePrefix) + len(k.spec.NameSuffix)
-	for _, labels := range []map[string]string{k.spec.CommonLabels, k.spec.CommonAnnotations} {
-		c.each += mapBytes(labels)
-	}
+	c.each += mapBytes(k.spec.CommonAnnotations)
+	c.each += mapBytes(k.spec.CommonLabels) //nolint:staticcheck // deprecated, and read as long as kustomize reads it
 	for _, label := range k.spec.Labels {
 		c.each += mapBytes(label.Pairs)
 		c.fields += len(label.FieldSpecs)
@@ -142,7 +202,7 @@ func (s *scan) replaced(k *kustomization) (bytes int) {
 		return longest + slack
 	}
 	var earlier []write
-	for _, r := range s.replacementsOf(k) {
+	for _, r := range k.replacements {
 		value := 0
 		if r.SourceValue != nil {
 			value = len(*r.SourceValue)
@@ -174,14 +234,15 @@ func (s *scan) replaced(k *kustomization) (bytes int) {
 
 // expanded bounds what vars add: each reference becomes the longest value.
 func (s *scan) expanded(k *kustomization, length func([]string) int) int {
-	if len(k.spec.Vars) == 0 {
+	vars := k.spec.Vars //nolint:staticcheck // deprecated, and read as long as kustomize reads it
+	if len(vars) == 0 {
 		return 0
 	}
 	references, longest := 0, 0
 	for _, content := range s.plan.memory {
 		references += bytes.Count(content, []byte("$("))
 	}
-	for _, v := range k.spec.Vars {
+	for _, v := range vars {
 		longest = max(longest, length(fieldPath(v.FieldRef.FieldPath)))
 	}
 	if references > 0 && longest > maxBytes/references {

@@ -21,6 +21,8 @@ type kustomization struct {
 	lines     []string   // of the file
 	spec      types.Kustomization
 	cost      cost // of building it once, bases included
+
+	replacements []types.Replacement // all of its own, from wherever they were read
 }
 
 func (k *kustomization) component() bool { return k.spec.Kind == types.ComponentKind }

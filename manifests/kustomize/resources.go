@@ -23,11 +23,12 @@ const markAnnotation = "internal.config.kubernetes.io/kilter-source"
 
 // resources reads the files and bases of a kustomization.
 func (s *scan) resources(k *kustomization) error {
+	bases := &k.spec.Bases //nolint:staticcheck // deprecated, and read as long as kustomize reads it
 	var written []string
 	for _, list := range []struct {
 		field string
 		names []string
-	}{{"resources", k.spec.Resources}, {"bases", k.spec.Bases}} {
+	}{{"resources", k.spec.Resources}, {"bases", *bases}} {
 		for i, name := range list.names {
 			resource, err := s.resource(k.entry(list.field, i), name)
 			if err != nil {
@@ -36,7 +37,7 @@ func (s *scan) resources(k *kustomization) error {
 			written = append(written, resource)
 		}
 	}
-	k.spec.Resources, k.spec.Bases = written, nil
+	k.spec.Resources, *bases = written, nil
 	return nil
 }
 
@@ -103,7 +104,7 @@ func (s *scan) base(e entry, dir string, component bool) error {
 
 // manifests reads a file of objects, and puts it in memory with a mark on each object.
 func (s *scan) manifests(e entry, name string, data []byte) error {
-	count, known := s.objects[name]
+	c, known := s.objects[name]
 	if !known {
 		documents, ok := s.strict(Text{File: name, Data: data, Objects: true})
 		var marked [][]byte
@@ -111,16 +112,19 @@ func (s *scan) manifests(e entry, name string, data []byte) error {
 			if !ok || d.JSON == nil {
 				continue
 			}
-			count++
+			c.objects++
+			c.refers += references(d.Node, "")
 			marked = append(marked, s.mark(d.JSON, &Source{
 				Place: Place{File: name, Document: d.Index, Line: d.Node.Line, Column: d.Node.Column},
 				node:  d.Node, kind: text(d.Node, "kind"), name: text(d.Node, "metadata", "name"),
+				items: items(d.Node), size: len(d.JSON),
 			}))
 		}
-		s.objects[name] = count
-		s.plan.memory[name+suffixObjects] = bytes.Join(marked, []byte("\n---\n"))
+		content := bytes.Join(marked, []byte("\n---\n"))
+		c.bytes = len(content)
+		s.objects[name], s.plan.memory[name+suffixObjects] = c, content
 	}
-	return s.add(e, &e.k.cost, cost{objects: count, bytes: len(s.plan.memory[name+suffixObjects])})
+	return s.add(e, &e.k.cost, c)
 }
 
 // mark returns an object's JSON with its source's mark, fit to be read as YAML.
