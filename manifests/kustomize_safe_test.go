@@ -246,10 +246,14 @@ func TestHostileKustomizations(t *testing.T) {
 		"lists merged with lists": {kustomized("resources: [cm.yaml]\npatches: [{path: patch.yaml}]\n", pod, "a/patch.yaml", pod), "too much work"},
 		"references to each of many": {kustomized("resources: [cm.yaml, many.yaml]\nnamePrefix: x-\n",
 			containers("- {name: c%[1]d, envFrom: [{configMapRef: {name: c%[1]d}}, {secretRef: {name: c%[1]d}}]}\n"), "a/many.yaml", many(1500)), "refer to others"},
+		"many images": {
+			kustomized("resources: [cm.yaml]\nimages:\n"+strings.Join(numbered("- {name: i%d, newTag: a}\n", 5000), ""), many(1500)),
+			"too much work",
+		},
 		"JSON patch tests": {kustomized("resources: [cm.yaml]\npatches: [{path: p.yaml, target: {kind: Deployment}}]\n", pod, "a/p.yaml",
 			strings.Repeat("- {op: test, path: /spec/template/spec/containers/0/name, value: c0}\n", 10_000)), ""},
 		"places to look for": {kustomized("resources: [cm.yaml]\nconfigurations: [conf.yaml]\n", many(1500), "a/conf.yaml",
-			"namePrefix:\n"+strings.Repeat("- {path: a/b/c/d/e/f}\n", 20_000)), "too many fields"},
+			"namePrefix:\n"+strings.Repeat("- {path: a/b/c/d/e/f}\n", 20_000)), "too much work"},
 		"deep nesting": {kustomized("resources: [cm.yaml]\n", fmt.Sprintf(configMap, "a")+"data: "+strings.Repeat("[", 100_000)), "a/cm.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

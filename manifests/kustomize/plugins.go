@@ -70,6 +70,7 @@ func (s *scan) plugin(e entry, name string) ([][]byte, error) {
 		}
 		s.builtin(e, d.JSON)
 		e.k.cost.each += len(d.JSON)
+		e.k.cost.looks++
 		configs = append(configs, quoted(d.JSON))
 	}
 	return configs, nil

@@ -182,7 +182,8 @@ func (s *scan) generators(k *kustomization) error {
 }
 
 func (s *scan) generator(e entry, kind string, args *types.GeneratorArgs) error {
-	s.plan.sources = append(s.plan.sources, &Source{Place: e.k.at(e.node), kind: kind, name: args.Name})
+	source := &Source{Place: e.k.at(e.node), kind: kind, name: args.Name, values: map[string]int{}}
+	s.plan.sources = append(s.plan.sources, source)
 	if args.Options == nil {
 		args.Options = &types.GeneratorOptions{}
 	}
@@ -193,20 +194,21 @@ func (s *scan) generator(e entry, kind string, args *types.GeneratorArgs) error 
 	if args.Name == "" {
 		s.fail(e, ReasonBuild, "name is missing")
 	}
-	size, err := s.keyValues(e, &args.KvPairSources)
-	if err != nil {
+	if err := s.keyValues(e, &args.KvPairSources, source); err != nil {
 		return err
 	}
-	return s.add(e, &e.k.cost, cost{objects: 1, bytes: size})
+	return s.add(e, &e.k.cost, cost{objects: 1, bytes: source.size})
 }
 
-// keyValues reads the files that a generator takes its data from.
-func (s *scan) keyValues(e entry, from *types.KvPairSources) (size int, err error) {
+// keyValues reads the files that a generator takes its data from, and tells the source how long the values are.
+func (s *scan) keyValues(e entry, from *types.KvPairSources, source *Source) error {
 	for i, literal := range from.LiteralSources {
-		if strings.Index(literal, "=") < 1 {
+		key, value, ok := strings.Cut(literal, "=")
+		if key == "" || !ok {
 			s.fail(e.to("literals", i), ReasonBuild, "must be of the form key=value")
 		}
-		size += len(literal)
+		source.values[key] = len(value)
+		source.size += len(literal)
 	}
 	if from.EnvSource != "" {
 		from.EnvSources = append(from.EnvSources, from.EnvSource)
@@ -215,14 +217,15 @@ func (s *scan) keyValues(e entry, from *types.KvPairSources) (size int, err erro
 	for i, name := range from.EnvSources {
 		written, read, err := s.data(e.to("envs", i), name)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		from.EnvSources[i], size = written, size+read
+		from.EnvSources[i] = written
+		source.size += read
 	}
-	for i, source := range from.FileSources {
-		key, name, named := strings.Cut(source, "=")
+	for i, file := range from.FileSources {
+		key, name, named := strings.Cut(file, "=")
 		if !named {
-			key, name = path.Base(source), source
+			key, name = path.Base(file), file
 		}
 		if key == "" || name == "" || strings.Contains(name, "=") {
 			s.fail(e.to("files", i), ReasonBuild, "must be a path, or key=path, with no other equals sign")
@@ -230,11 +233,12 @@ func (s *scan) keyValues(e entry, from *types.KvPairSources) (size int, err erro
 		}
 		written, read, err := s.data(e.to("files", i), name)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		from.FileSources[i], size = key+"="+written, size+read
+		from.FileSources[i], source.values[key] = key+"="+written, read
+		source.size += read
 	}
-	return size, nil
+	return nil
 }
 
 // data puts a file in memory as it is. It returns the name to give kustomize, and the file's length.

@@ -46,7 +46,8 @@ type Source struct {
 	node       *yaml.Node // the object; nil for a generated one, whose Place is the generator's
 	kind, name string     // before anything was patched
 
-	items, size int // of all lists in it, and of the whole, about
+	items, size int            // of all lists in it, and of the whole, about
+	values      map[string]int // of a generated object: the length of each value that is known by its key
 }
 
 // Failed reports whether a Problem is an error: then the kustomization is not built.
