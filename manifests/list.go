@@ -60,7 +60,7 @@ func (l *listing) directory(tree fs.FS, directory, kustomization string, pattern
 	ignored := gitignore.NewMatcher(patterns)
 	for _, entry := range entries {
 		name := path.Join(directory, entry.Name())
-		if kustomization == "" && kustomize.IsKustomization(entry.Name()) && !ignored.Match(strings.Split(name, "/"), false) {
+		if kustomization == "" && !entry.IsDir() && kustomize.IsKustomization(entry.Name()) && !ignored.Match(strings.Split(name, "/"), false) {
 			kustomization = name
 			l.kustomizations = append(l.kustomizations, directory)
 		}

@@ -60,6 +60,14 @@ func (o Origin) String() string {
 	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
 }
 
+// Built returns " (built by kustomization)" for a built object, to be put after a message; and nothing for others.
+func (o Origin) Built() string {
+	if o.BuiltBy == "" {
+		return ""
+	}
+	return " (built by " + o.BuiltBy + ")"
+}
+
 // Object is one desired object, as a manifest states it. It is never changed: a Loader hands out the same Object again as long as
 // its file and namespace stay the same.
 type Object struct {

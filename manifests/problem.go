@@ -57,9 +57,6 @@ func (p Problem) String() string {
 	if p.Field != "" {
 		fmt.Fprintf(&b, ": %s", p.Field)
 	}
-	fmt.Fprintf(&b, ": %s", p.Message)
-	if p.Origin.BuiltBy != "" {
-		fmt.Fprintf(&b, " (built by %s)", p.Origin.BuiltBy)
-	}
+	fmt.Fprintf(&b, ": %s%s", p.Message, p.Origin.Built())
 	return strings.TrimPrefix(b.String(), ": ") // a problem of the whole repository has no place
 }

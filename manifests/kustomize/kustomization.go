@@ -120,20 +120,21 @@ func (s *scan) open(dir string, by *entry) (*kustomization, error) {
 
 // decode reads the fields as kustomize does, and says which of them it does not know.
 func (s *scan) decode(k *kustomization, data []byte) bool {
-	if err := k.spec.Unmarshal(quoted(data)); err != nil {
-		s.undecodable(k, err)
-		return false
-	}
+	kind, apiVersion := text(k.root, "kind"), text(k.root, "apiVersion")
 	version := types.KustomizationVersion
-	if k.component() {
+	if kind == types.ComponentKind {
 		version = types.ComponentVersion
 	}
 	switch {
-	case k.spec.Kind != "" && k.spec.Kind != types.KustomizationKind && !k.component():
+	case kind != "" && kind != types.KustomizationKind && kind != types.ComponentKind:
 		s.fail(k.entry("kind"), ReasonBuild, "must be %s or %s", types.KustomizationKind, types.ComponentKind)
 		return false
-	case k.spec.APIVersion != "" && k.spec.APIVersion != version:
-		s.fail(k.entry("apiVersion"), ReasonBuild, "must be %s", version)
+	case apiVersion != "" && apiVersion != version:
+		s.fail(k.entry("apiVersion"), ReasonBuild, "must be %s: a file of this name is taken for a kustomization", version)
+		return false
+	}
+	if err := k.spec.Unmarshal(quoted(data)); err != nil {
+		s.undecodable(k, err)
 		return false
 	}
 	if err := k.spec.CheckEmpty(); err != nil {
