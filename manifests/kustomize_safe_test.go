@@ -146,13 +146,17 @@ func TestTheBuildIsKustomizes(t *testing.T) {
 // plainBuild builds a directory of an archive with kustomize, and decodes what it prints.
 func plainBuild(t *testing.T, archive *txtar.Archive, dir string) []string {
 	t.Helper()
-	memory := filesys.MakeFsInMemory()
+	root := t.TempDir()
 	for _, file := range archive.Files {
-		if err := memory.WriteFile("/"+file.Name, file.Data); err != nil {
+		name := filepath.Join(root, filepath.FromSlash(file.Name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, file.Data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, "/"+dir)
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,4 +282,29 @@ func kustomized(kustomization, cm string, more ...string) fstest.MapFS {
 		tree[more[i]] = &fstest.MapFile{Data: []byte(more[i+1])}
 	}
 	return tree
+}
+
+// FuzzKustomization builds arbitrary kustomizations of arbitrary files: it must not panic, and every place must be in its file. The seeds
+// are the kustomizations of testdata.
+func FuzzKustomization(f *testing.F) {
+	patch := []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {b: c}\n")
+	for _, name := range archives(f) {
+		_, tree := open(f, name)
+		for file := range tree {
+			if path.Base(file) == "kustomization.yaml" {
+				f.Add(tree[file].Data, fmt.Appendf(nil, configMap, "a"), patch)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, kustomization, resource, patch []byte) {
+		tree := fstest.MapFS{
+			"a/kustomization.yaml": {Data: kustomization}, "a/cm.yaml": {Data: resource}, "a/patch.yaml": {Data: patch},
+			"base/kustomization.yaml": {Data: []byte("resources: [cm.yaml]\n")}, "base/cm.yaml": {Data: resource},
+		}
+		for _, p := range load(t, tree, Target{}).Problems {
+			if at, ok := tree[p.Origin.File]; ok && p.Origin.Line > strings.Count(string(at.Data), "\n")+1 {
+				t.Errorf("%s is beyond the file's end", p)
+			}
+		}
+	})
 }
