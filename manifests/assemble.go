@@ -144,7 +144,8 @@ func (a *assembly) unique(sorted []*Object) []*Object {
 			firstOf = o
 			return false
 		}
-		a.problem(o, o.Origin, "", ReasonDuplicate, Error, fmt.Sprintf("given twice, first in %s%s: remove one", firstOf.Origin, firstOf.Origin.Built()))
+		a.problem(o, o.Origin, "", ReasonDuplicate, Error,
+			fmt.Sprintf("given twice, first in %s%s: remove one", firstOf.Origin, firstOf.Origin.Built()))
 		return true
 	})
 }

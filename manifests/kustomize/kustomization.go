@@ -224,6 +224,7 @@ func (s *scan) notices(k *kustomization) {
 		s.fail(k.entry("crds"), ReasonRefused, "not supported: say which fields hold names or labels in a file under configurations")
 	}
 	if _, custom := k.spec.OpenAPI["path"]; custom {
-		s.fail(k.entry("openapi", "path"), ReasonRefused, "a schema of one's own is not supported: patch lists of custom resources with JSON patches")
+		s.fail(k.entry("openapi", "path"), ReasonRefused,
+			"a schema of one's own is not supported: patch lists of custom resources with JSON patches")
 	}
 }

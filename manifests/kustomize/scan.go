@@ -131,7 +131,8 @@ func (e entry) to(elements ...any) entry {
 			e.node, e.value = cmp.Or(key, e.node), value
 			e.field = strings.TrimPrefix(e.field+"."+element, ".")
 		case int:
-			if e.field = fmt.Sprintf("%s[%d]", e.field, element); e.value == nil || e.value.Kind != yaml.SequenceNode || element >= len(e.value.Content) {
+			e.field = fmt.Sprintf("%s[%d]", e.field, element)
+			if e.value == nil || e.value.Kind != yaml.SequenceNode || element >= len(e.value.Content) {
 				e.value = nil
 				continue
 			}
