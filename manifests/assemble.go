@@ -192,7 +192,8 @@ func (a *assembly) duplicates(x *index) {
 		}
 		a.problem(m, "", Problem{
 			Reason: ReasonDuplicate, Severity: Error,
-			Message: fmt.Sprintf("the same object is also given %sin %s: remove one", as, a.target.origin(first.object.Origin)),
+			Message: fmt.Sprintf("the same object is also given %sin %s%s: remove one",
+				as, a.target.origin(first.object.Origin), first.object.Origin.Built()),
 		})
 	}
 }

@@ -92,7 +92,8 @@ func (l *listing) directory(tree fs.FS, directory, kustomization string, pattern
 	}
 	for _, entry := range entries {
 		name := below + entry.Name()
-		if kustomization == "" && kustomize.IsKustomization(entry.Name()) && !(len(patterns) > 0 && ignored.Match(strings.Split(name, "/"), false)) {
+		if kustomization == "" && !entry.IsDir() && kustomize.IsKustomization(entry.Name()) &&
+			!(len(patterns) > 0 && ignored.Match(strings.Split(name, "/"), false)) {
 			kustomization = name
 			l.kustomizations = append(l.kustomizations, directory)
 		}

@@ -66,6 +66,14 @@ func (o Origin) written() Origin {
 	return o
 }
 
+// Built returns " (built by kustomization)" for a built object, to be put after a message; and nothing for others.
+func (o Origin) Built() string {
+	if o.BuiltBy == "" {
+		return ""
+	}
+	return " (built by " + o.BuiltBy + ")"
+}
+
 // Object is one desired object, as a manifest states it. It is never changed: a Loader hands out the same Object again as long as
 // its file and namespace stay the same.
 type Object struct {

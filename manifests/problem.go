@@ -68,8 +68,6 @@ func (p Problem) String() string {
 	if p.Rule != "" {
 		fmt.Fprintf(&b, " (%s)", p.Rule)
 	}
-	if p.Origin.BuiltBy != "" {
-		fmt.Fprintf(&b, " (built by %s)", p.Origin.BuiltBy)
-	}
+	b.WriteString(p.Origin.Built())
 	return strings.TrimPrefix(b.String(), ": ") // a problem of the whole repository has no place
 }

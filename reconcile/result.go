@@ -271,7 +271,7 @@ func troubleIn(p manifests.Problem) Trouble {
 	if p.Field != "" {
 		message = p.Field + ": " + message
 	}
-	return Trouble{Origin: p.Origin, Object: p.Object, Reason: p.Reason, Message: message}
+	return Trouble{Origin: p.Origin, Object: p.Object, Reason: p.Reason, Message: message + p.Origin.Built()}
 }
 
 // compareTroubles orders by file and line; what has none, because it left Git, comes last.

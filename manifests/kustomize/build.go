@@ -12,7 +12,6 @@ import (
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 )
 
@@ -28,13 +27,7 @@ func (p *Plan) Build(ctx context.Context) ([]Built, []Problem, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	memory := filesys.MakeFsInMemory()
-	for name, content := range p.memory {
-		if err := memory.WriteFile("/"+name, content); err != nil {
-			return nil, []Problem{p.explain(err)}, nil
-		}
-	}
-	objects, err := p.run(memory)
+	objects, err := p.run()
 	if err != nil {
 		return nil, []Problem{p.explain(err)}, nil
 	}
@@ -45,7 +38,7 @@ func (p *Plan) Build(ctx context.Context) ([]Built, []Problem, error) {
 var building sync.Mutex
 
 // run is the one place where kustomize runs.
-func (p *Plan) run(memory filesys.FileSystem) (objects []Built, err error) {
+func (p *Plan) run() (objects []Built, err error) {
 	building.Lock()
 	defer building.Unlock()
 	defer quiet()()
@@ -57,7 +50,7 @@ func (p *Plan) run(memory filesys.FileSystem) (objects []Built, err error) {
 	if slices.ContainsFunc(p.kusts, func(k *kustomization) bool { return k.spec.OpenAPI != nil }) {
 		defer openapi.ResetOpenAPI() // or the next build would use this one's schema
 	}
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, path.Join("/", p.dir))
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(newMemory(p.memory), path.Join("/", p.dir))
 	if err != nil {
 		return nil, err
 	}

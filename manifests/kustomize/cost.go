@@ -2,6 +2,8 @@ package kustomize
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/types"
@@ -15,10 +17,13 @@ import (
 type cost struct {
 	builds  int // of kustomizations
 	objects int
+	refers  int // references to other objects by name, about
 	bytes   int // of all objects, as JSON
+	work    int // comparisons of items, and looks at objects
 
 	// Of the kustomization itself, and of no base.
 	each   int  // bytes that it may add to each object
+	looks  int  // how often it looks at each object
 	fields int  // places that it looks for in each object
 	copies int  // JSON patch operations that may double an object
 	moves  bool // whether a JSON patch may put any value anywhere
@@ -28,30 +33,84 @@ type cost struct {
 const (
 	maxBuilds = 1000
 	maxBytes  = 64 << 20
-	maxFields = 5_000_000 // looked for in all objects together
+	maxWork   = 1_000_000 // of cost.work; each takes about 10 µs
+	maxRefers = 3_000_000 // references, times the objects each is compared with; each takes about 15 µs
 )
 
-// patch counts the operations of a JSON patch that a size cannot be told from.
-func (c *cost) patch(node *yaml.Node) {
-	if node.Kind != yaml.SequenceNode {
-		return
-	}
-	for _, operation := range node.Content {
-		switch text(operation, "op") {
-		case "copy":
-			c.copies++
-			c.moves = true
-		case "move":
-			c.moves = true
+// patch adds what a patch costs. Kustomize merges lists by comparing each item with each; a JSON patch may look at a whole object for
+// each operation, and a copy may double it.
+func (s *scan) patched(c *cost, p patch) {
+	node := p.document.Node
+	operations := 0
+	if node.Kind == yaml.SequenceNode {
+		for _, operation := range node.Content {
+			operations++
+			switch text(operation, "op") {
+			case "copy":
+				c.copies++
+				c.moves = true
+			case "move":
+				c.moves = true
+			}
 		}
 	}
+	c.looks++
+	own := items(node)
+	for _, source := range s.plan.sources {
+		if source.node != nil && p.applies(source.kind, source.name) {
+			if operations > 0 {
+				const together = 1000 // bytes that are compared as fast as two items
+				c.work += operations * source.size / together
+			} else {
+				c.work += own * source.items
+			}
+		}
+	}
+}
+
+// references counts what kustomize may take for the name of another object.
+func references(node *yaml.Node, in string) (n int) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key, value := node.Content[i].Value, node.Content[i+1]
+			named := key == "name" && (strings.HasSuffix(in, "Ref") || slices.Contains(referring, in))
+			if value.Kind == yaml.ScalarNode && (named || strings.HasSuffix(key, "Name")) {
+				n++
+			}
+			n += references(value, key)
+		}
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			if n += references(item, in); item.Kind == yaml.ScalarNode && in == "resourceNames" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// referring are the fields whose "name" is another object's.
+var referring = []string{"configMap", "secret", "service", "subjects", "imagePullSecrets", "secrets", "sources"}
+
+// items counts the items of all lists.
+func items(node *yaml.Node) (n int) {
+	if node.Kind == yaml.SequenceNode {
+		n = len(node.Content)
+	}
+	for _, c := range node.Content {
+		n += items(c)
+	}
+	return n
 }
 
 // add counts one use of something, and ends the scan when it is too much.
 func (s *scan) add(e entry, to *cost, c cost) error {
 	to.builds += c.builds
 	to.objects += c.objects
+	to.refers += c.refers
 	to.bytes += c.bytes
+	to.work += c.work
 	return s.check(e, *to)
 }
 
@@ -65,8 +124,10 @@ func (s *scan) check(e entry, c cost) error {
 		s.fail(e, ReasonLimit, "this makes more than %d objects, each counted as often as it is used"+away, s.options.MaxObjects)
 	case c.bytes > maxBytes:
 		s.fail(e, ReasonLimit, "this may make objects of more than %d bytes together"+away, maxBytes)
-	case c.fields > maxFields/max(c.objects, 1):
-		s.fail(e, ReasonLimit, "this looks for too many fields in too many objects"+away)
+	case c.refers > maxRefers/max(c.objects, 1):
+		s.fail(e, ReasonLimit, "this makes too many objects that refer to others"+away)
+	case c.work > maxWork:
+		s.fail(e, ReasonLimit, "too much work: there are too many patches and other changes, or too long lists, for so many objects"+away)
 	default:
 		return nil
 	}
@@ -77,17 +138,26 @@ func (s *scan) check(e entry, c cost) error {
 func (s *scan) estimate(k *kustomization) error {
 	c := &k.cost
 	c.builds++
-	c.each += len(k.spec.Namespace) + len(k.spec.NamePrefix) + len(k.spec.NameSuffix)
-	for _, labels := range []map[string]string{k.spec.CommonLabels, k.spec.CommonAnnotations} {
-		c.each += mapBytes(labels)
+	c.looks += len(k.spec.Images) + len(k.spec.Replicas) + len(k.spec.Labels)
+	for _, r := range k.replacements {
+		for _, target := range r.Targets {
+			c.looks += 1 + len(target.FieldPaths)
+		}
 	}
+	c.each += len(k.spec.Namespace) + len(k.spec.NamePrefix) + len(k.spec.NameSuffix)
+	c.each += mapBytes(k.spec.CommonAnnotations)
+	c.each += mapBytes(k.spec.CommonLabels) //nolint:staticcheck // deprecated, and read as long as kustomize reads it
 	for _, label := range k.spec.Labels {
 		c.each += mapBytes(label.Pairs)
 		c.fields += len(label.FieldSpecs)
 	}
+	const together = 5 // fields are looked for as fast as one object is looked at
+	c.work += c.objects * (c.looks + c.fields/together)
+	longest := 0 // an image is replaced once
 	for _, image := range k.spec.Images {
-		c.each += len(image.NewName) + len(image.NewTag) + len(image.Digest) + len(image.TagSuffix)
+		longest = max(longest, len(image.NewName)+len(image.NewTag)+len(image.Digest)+len(image.TagSuffix))
 	}
+	c.each += longest
 	// Most of these go into several places: a label into the object, its selector and its template, an image into each container.
 	const places = 10
 	c.bytes += c.objects * c.each * places
@@ -124,25 +194,23 @@ func (s *scan) replaced(k *kustomization) (bytes int) {
 		slack += len(p.document.JSON)
 	}
 	length := func(path []string) int {
-		longest := 253 // what a generated object may have
+		longest := 253 // what a generated name may have
 		for _, source := range s.plan.sources {
 			switch {
-			case source.node == nil:
 			case k.cost.moves:
-				longest = max(longest, size(source.node))
+				longest = max(longest, source.size)
+			case source.node == nil:
+				longest = max(longest, source.generated(path))
 			default:
 				for _, node := range match(source.node, path) {
 					longest = max(longest, size(node))
 				}
 			}
 		}
-		if len(path) > 0 && path[0] != "metadata" {
-			longest = max(longest, s.generated(k))
-		}
 		return longest + slack
 	}
 	var earlier []write
-	for _, r := range s.replacementsOf(k) {
+	for _, r := range k.replacements {
 		value := 0
 		if r.SourceValue != nil {
 			value = len(*r.SourceValue)
@@ -163,8 +231,8 @@ func (s *scan) replaced(k *kustomization) (bytes int) {
 			}
 			for _, to := range paths {
 				path := fieldPath(to)
-				places, most := s.places(path)
-				bytes = min(bytes+value*(places+k.cost.objects), maxBytes+1)
+				places, most := s.places(k, target, path)
+				bytes = min(bytes+value*places, maxBytes+1)
 				earlier = append(earlier, write{path, min(value*most, maxBytes+1)})
 			}
 		}
@@ -174,14 +242,15 @@ func (s *scan) replaced(k *kustomization) (bytes int) {
 
 // expanded bounds what vars add: each reference becomes the longest value.
 func (s *scan) expanded(k *kustomization, length func([]string) int) int {
-	if len(k.spec.Vars) == 0 {
+	vars := k.spec.Vars //nolint:staticcheck // deprecated, and read as long as kustomize reads it
+	if len(vars) == 0 {
 		return 0
 	}
 	references, longest := 0, 0
 	for _, content := range s.plan.memory {
 		references += bytes.Count(content, []byte("$("))
 	}
-	for _, v := range k.spec.Vars {
+	for _, v := range vars {
 		longest = max(longest, length(fieldPath(v.FieldRef.FieldPath)))
 	}
 	if references > 0 && longest > maxBytes/references {
@@ -190,26 +259,42 @@ func (s *scan) expanded(k *kustomization, length func([]string) int) int {
 	return references * longest
 }
 
-// generated is the length of everything that generators were given.
-func (s *scan) generated(k *kustomization) (n int) {
-	for _, source := range s.plan.sources {
-		if source.node == nil {
-			return k.cost.bytes
+// generated returns the length of a field of a generated object.
+func (s *Source) generated(path []string) int {
+	if len(path) > 1 {
+		if path[0] == "metadata" {
+			return 0 // no more than the name
+		}
+		if known, ok := s.values[strings.Join(path[1:], ".")]; ok {
+			return known
 		}
 	}
-	return 0
+	return s.size
 }
 
-// places counts the fields at a path in all sources, and in the one that has most.
-func (s *scan) places(path []string) (all, most int) {
-	most = 1
-	for _, source := range s.plan.sources {
-		if source.node != nil {
-			n := len(match(source.node, path))
-			all, most = all+n, max(most, n)
-		}
+// places counts the fields that a replacement sets in all objects, and in the one that has most of them. A source stands for as many
+// objects as it is used for.
+func (s *scan) places(k *kustomization, target *types.TargetSelector, path []string) (all, most int) {
+	kind := anchored("")
+	if target.Select != nil && !k.cost.moves {
+		kind = anchored(target.Select.Kind)
 	}
-	return all, most
+	create := target.Options != nil && target.Options.Create
+	for _, source := range s.plan.sources {
+		if !kind.MatchString(source.kind) {
+			continue
+		}
+		n := 0
+		if source.node != nil {
+			n = len(match(source.node, path))
+		}
+		if create || source.node == nil {
+			n = max(n, 1)
+		}
+		all, most = all+n, max(most, n)
+	}
+	uses := k.cost.objects/max(len(s.plan.sources), 1) + 1
+	return min(all, maxBytes/uses) * uses, max(most, 1)
 }
 
 func fieldPath(path string) []string {

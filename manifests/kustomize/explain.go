@@ -38,12 +38,12 @@ var explanations = []struct {
 		[]string{"configMapGenerator", "secretGenerator"},
 	},
 	{
-		regexp.MustCompile(`id resid.ResId\{.*?Kind:"([^"]+)".*?Name:"([^"]+)"[^{}]*\} exists; behavior must be merge or replace`),
+		regexp.MustCompile(`id resid.ResId\{.*?Kind:"([^"]+)".*?Name:"([^"]+)"[^{}]*\} exists; can`),
 		"%s %s exists already: give the generator the behavior merge or replace, or another name",
 		[]string{"configMapGenerator", "secretGenerator"},
 	},
 	{
-		regexp.MustCompile(`(add|remove|replace|move|copy|test|testing)[^:]*? operation does not apply: doc is missing (?:path|key|from path)[^"'/]*["']?(/[^\s"':]*)`),
+		regexp.MustCompile(`(add|remove|replace|move|copy|test)[^:]*? operation does not apply: doc is missing [a-z ]+[^"'/]*["']?(/[^\s"':]*)`),
 		"the JSON patch cannot %s %s: the object has no such field or parent",
 		[]string{"patches", "patchesJson6902", "transformers"},
 	},

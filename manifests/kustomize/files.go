@@ -22,13 +22,18 @@ const (
 	refused // there, and neither a file nor a directory: a link, a submodule, an odd name
 )
 
-// Reads is what a scan looked at: by name the file's hash, or one of the two marks. It holds everything that the outcome depends on.
+// Reads is what a scan looked at: by name the hash of a file that was read, or a mark. It holds everything that the outcome depends on.
 type Reads map[string]string
 
+// The marks. No hash has a blank in it.
 const (
-	readAbsent    = "absent"
-	readDirectory = "directory"
+	readAbsent    = "is absent"
+	readDirectory = "is a directory"
+	readFile      = "is a file" // that was not read
+	readRefused   = "is refused"
 )
+
+func marked(hash string) bool { return strings.HasPrefix(hash, "is ") }
 
 // hasher is an fs.FS that knows a hash of each file's content without reading it, as a Git tree does.
 type hasher interface {
@@ -42,16 +47,24 @@ func (r Reads) Unchanged(tree fs.FS) bool {
 		return false
 	}
 	for name, was := range r {
-		switch was {
-		case readAbsent, readDirectory:
-			info, err := fs.Stat(tree, name)
-			if is := readDirectory; was == readAbsent && !errors.Is(err, fs.ErrNotExist) || was == is && (err != nil || !info.IsDir()) {
-				return false
-			}
-		default:
+		if !marked(was) {
 			if hash, err := h.Hash(name); err != nil || hash != was {
 				return false
 			}
+			continue
+		}
+		is := readRefused // which is looked at again, always
+		switch info, err := fs.Lstat(tree, name); {
+		case errors.Is(err, fs.ErrNotExist):
+			is = readAbsent
+		case err != nil:
+		case info.IsDir():
+			is = readDirectory
+		case info.Mode().IsRegular():
+			is = readFile
+		}
+		if is != was || is == readRefused {
+			return false
 		}
 	}
 	return true
@@ -61,7 +74,7 @@ func (r Reads) Unchanged(tree fs.FS) bool {
 func (r Reads) Files() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name, was := range r {
-			if was != readAbsent && was != readDirectory && !yield(name) {
+			if !marked(was) && !yield(name) {
 				return
 			}
 		}
@@ -94,19 +107,19 @@ func (f *files) stat(name string) (kind, error) {
 		}
 	}
 	info, err := fs.Lstat(f.tree, name)
-	k := refused
+	k, mark := refused, readRefused
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		k, f.reads[name] = absent, readAbsent
+		k, mark = absent, readAbsent
 	case errors.Is(err, fs.ErrInvalid): // the tree's own refusal
 	case err != nil:
 		return absent, fmt.Errorf("cannot look at %s: %w", name, err)
 	case info.IsDir():
-		k, f.reads[name] = directory, readDirectory
+		k, mark = directory, readDirectory
 	case info.Mode().IsRegular():
-		k = file
+		k, mark = file, readFile
 	}
-	f.kinds[name] = k
+	f.kinds[name], f.reads[name] = k, mark
 	return k, nil
 }
 

@@ -21,6 +21,8 @@ type kustomization struct {
 	lines     []string   // of the file
 	spec      types.Kustomization
 	cost      cost // of building it once, bases included
+
+	replacements []types.Replacement // all of its own, from wherever they were read
 }
 
 func (k *kustomization) component() bool { return k.spec.Kind == types.ComponentKind }
@@ -118,20 +120,21 @@ func (s *scan) open(dir string, by *entry) (*kustomization, error) {
 
 // decode reads the fields as kustomize does, and says which of them it does not know.
 func (s *scan) decode(k *kustomization, data []byte) bool {
-	if err := k.spec.Unmarshal(quoted(data)); err != nil {
-		s.undecodable(k, err)
-		return false
-	}
+	kind, apiVersion := text(k.root, "kind"), text(k.root, "apiVersion")
 	version := types.KustomizationVersion
-	if k.component() {
+	if kind == types.ComponentKind {
 		version = types.ComponentVersion
 	}
 	switch {
-	case k.spec.Kind != "" && k.spec.Kind != types.KustomizationKind && !k.component():
+	case kind != "" && kind != types.KustomizationKind && kind != types.ComponentKind:
 		s.fail(k.entry("kind"), ReasonBuild, "must be %s or %s", types.KustomizationKind, types.ComponentKind)
 		return false
-	case k.spec.APIVersion != "" && k.spec.APIVersion != version:
-		s.fail(k.entry("apiVersion"), ReasonBuild, "must be %s", version)
+	case apiVersion != "" && apiVersion != version:
+		s.fail(k.entry("apiVersion"), ReasonBuild, "must be %s: a file of this name is taken for a kustomization", version)
+		return false
+	}
+	if err := k.spec.Unmarshal(quoted(data)); err != nil {
+		s.undecodable(k, err)
 		return false
 	}
 	if err := k.spec.CheckEmpty(); err != nil {
@@ -221,6 +224,7 @@ func (s *scan) notices(k *kustomization) {
 		s.fail(k.entry("crds"), ReasonRefused, "not supported: say which fields hold names or labels in a file under configurations")
 	}
 	if _, custom := k.spec.OpenAPI["path"]; custom {
-		s.fail(k.entry("openapi", "path"), ReasonRefused, "a schema of one's own is not supported: patch lists of custom resources with JSON patches")
+		s.fail(k.entry("openapi", "path"), ReasonRefused,
+			"a schema of one's own is not supported: patch lists of custom resources with JSON patches")
 	}
 }

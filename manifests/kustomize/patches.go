@@ -22,8 +22,9 @@ func (p patch) at(node *yaml.Node) Place {
 
 // patches reads the patches of a kustomization, of the current form and of the two deprecated ones.
 func (s *scan) patches(k *kustomization) error {
-	for i := range k.spec.PatchesStrategicMerge {
-		if err := s.strategicMerge(k.entry("patchesStrategicMerge", i), &k.spec.PatchesStrategicMerge[i]); err != nil {
+	merges, operations := k.spec.PatchesStrategicMerge, k.spec.PatchesJson6902 //nolint:staticcheck // deprecated, and still read by kustomize
+	for i := range merges {
+		if err := s.strategicMerge(k.entry("patchesStrategicMerge", i), &merges[i]); err != nil {
 			return err
 		}
 	}
@@ -32,8 +33,8 @@ func (s *scan) patches(k *kustomization) error {
 			return err
 		}
 	}
-	for i := range k.spec.PatchesJson6902 {
-		if err := s.patch(k.entry("patchesJson6902", i), &k.spec.PatchesJson6902[i]); err != nil {
+	for i := range operations {
+		if err := s.patch(k.entry("patchesJson6902", i), &operations[i]); err != nil {
 			return err
 		}
 	}
@@ -138,7 +139,7 @@ func (s *scan) addPatches(c *cost, patches []patch, target *types.Selector) {
 			p.applies = func(k, n string) bool { return kind == k && name == n }
 			c.bytes += len(p.document.JSON)
 		}
-		c.patch(node)
+		s.patched(c, p)
 		s.plan.patches = append(s.plan.patches, p)
 	}
 }

@@ -68,12 +68,10 @@ func (s *scan) plugin(e entry, name string) ([][]byte, error) {
 			})
 			continue
 		}
-		config, err := s.builtin(e, d.JSON)
-		if err != nil {
-			return nil, err
-		}
-		e.k.cost.each += len(config)
-		configs = append(configs, quoted(config))
+		s.builtin(e, d.JSON)
+		e.k.cost.each += len(d.JSON)
+		e.k.cost.looks++
+		configs = append(configs, quoted(d.JSON))
 	}
 	return configs, nil
 }
@@ -105,27 +103,45 @@ func program(config *yaml.Node) string {
 	return ""
 }
 
-// builtin reads the files that a built-in plugin's configuration names, and returns the configuration with their names rewritten.
-func (s *scan) builtin(e entry, config []byte) ([]byte, error) {
-	// What kustomize decodes it into ignores the case of keys, so this does as well; and it decodes keys in this order, too.
-	var names struct {
-		Path                string                  `json:"path"`
-		Paths               []string                `json:"paths"`
-		TargetFilePath      string                  `json:"targetFilePath"`
-		Replacements        []struct{ Path string } `json:"replacements"`
-		types.KvPairSources `json:",inline"`
+// builtin checks the configuration of a built-in plugin: it may name no files, and what it contains counts as it does elsewhere.
+func (s *scan) builtin(e entry, config []byte) {
+	// What kustomize decodes it into ignores the case of keys, so this does as well; and it decodes the keys in this order, too.
+	var c struct {
+		Path           string   `json:"path"`
+		Paths          []string `json:"paths"`
+		TargetFilePath string   `json:"targetFilePath"`
+		types.KvPairSources
+
+		Target       *types.Selector          `json:"target"`
+		Patch        string                   `json:"patch"`
+		JSONOp       string                   `json:"jsonOp"`
+		Patches      string                   `json:"patches"`
+		Replacements []types.ReplacementField `json:"replacements"`
 	}
-	var all map[string]json.RawMessage
-	if json.Unmarshal(config, &names) != nil || json.Unmarshal(config, &all) != nil {
+	if err := json.Unmarshal(config, &c); err != nil {
 		s.fail(e, ReasonBuild, "the plugin's configuration cannot be decoded: compare it with kustomize's reference")
-		return nil, nil
+		return
 	}
-	named := names.Path != "" || len(names.Paths) > 0 || names.TargetFilePath != "" ||
-		len(names.FileSources) > 0 || len(names.EnvSources) > 0 || names.EnvSource != "" ||
-		slices.ContainsFunc(names.Replacements, func(r struct{ Path string }) bool { return r.Path != "" })
-	if named {
+	named := c.Path + c.TargetFilePath + c.EnvSource + strings.Join(slices.Concat(c.Paths, c.FileSources, c.EnvSources), "")
+	for _, r := range c.Replacements {
+		named += r.Path
+		e.k.replacements = append(e.k.replacements, r.Replacement)
+	}
+	if named != "" {
 		s.fail(e, ReasonRefused, "a plugin's configuration may not name files: "+
 			"write their content into it, or use the field of kustomization.yaml that does the same")
 	}
-	return config, nil
+	for _, patches := range []string{c.Patch, c.JSONOp, c.Patches} {
+		documents, problems := s.options.Strict(Text{File: e.k.file, Data: []byte(patches)})
+		for _, p := range problems {
+			s.fail(e, p.Reason, "the patch in the plugin's configuration: %s", p.Message)
+		}
+		var read []patch
+		for _, d := range documents {
+			read = append(read, patch{file: e.k.file, document: d})
+		}
+		if len(problems) == 0 {
+			s.addPatches(&e.k.cost, read, c.Target)
+		}
+	}
 }

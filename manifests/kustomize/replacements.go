@@ -35,6 +35,9 @@ func (s *scan) replacements(k *kustomization) error {
 			}
 		}
 	}
+	for _, r := range written {
+		k.replacements = append(k.replacements, r.Replacement)
+	}
 	k.spec.Replacements = written
 	return nil
 }
@@ -44,13 +47,4 @@ func asList(node *yaml.Node, data []byte) []byte {
 		return data
 	}
 	return append(append([]byte{'['}, data...), ']')
-}
-
-// replacementsOf returns the replacements of a kustomization's own, after its files were read.
-func (s *scan) replacementsOf(k *kustomization) []types.Replacement {
-	all := make([]types.Replacement, 0, len(k.spec.Replacements))
-	for _, r := range k.spec.Replacements {
-		all = append(all, r.Replacement)
-	}
-	return all
 }

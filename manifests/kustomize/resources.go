@@ -23,11 +23,12 @@ const markAnnotation = "internal.config.kubernetes.io/kilter-source"
 
 // resources reads the files and bases of a kustomization.
 func (s *scan) resources(k *kustomization) error {
+	bases := &k.spec.Bases //nolint:staticcheck // deprecated, and read as long as kustomize reads it
 	var written []string
 	for _, list := range []struct {
 		field string
 		names []string
-	}{{"resources", k.spec.Resources}, {"bases", k.spec.Bases}} {
+	}{{"resources", k.spec.Resources}, {"bases", *bases}} {
 		for i, name := range list.names {
 			resource, err := s.resource(k.entry(list.field, i), name)
 			if err != nil {
@@ -36,7 +37,7 @@ func (s *scan) resources(k *kustomization) error {
 			written = append(written, resource)
 		}
 	}
-	k.spec.Resources, k.spec.Bases = written, nil
+	k.spec.Resources, *bases = written, nil
 	return nil
 }
 
@@ -103,7 +104,7 @@ func (s *scan) base(e entry, dir string, component bool) error {
 
 // manifests reads a file of objects, and puts it in memory with a mark on each object.
 func (s *scan) manifests(e entry, name string, data []byte) error {
-	count, known := s.objects[name]
+	c, known := s.objects[name]
 	if !known {
 		documents, ok := s.strict(Text{File: name, Data: data, Objects: true})
 		var marked [][]byte
@@ -111,16 +112,19 @@ func (s *scan) manifests(e entry, name string, data []byte) error {
 			if !ok || d.JSON == nil {
 				continue
 			}
-			count++
+			c.objects++
+			c.refers += references(d.Node, "")
 			marked = append(marked, s.mark(d.JSON, &Source{
 				Place: Place{File: name, Document: d.Index, Line: d.Node.Line, Column: d.Node.Column},
 				node:  d.Node, kind: text(d.Node, "kind"), name: text(d.Node, "metadata", "name"),
+				items: items(d.Node), size: len(d.JSON),
 			}))
 		}
-		s.objects[name] = count
-		s.plan.memory[name+suffixObjects] = bytes.Join(marked, []byte("\n---\n"))
+		content := bytes.Join(marked, []byte("\n---\n"))
+		c.bytes = len(content)
+		s.objects[name], s.plan.memory[name+suffixObjects] = c, content
 	}
-	return s.add(e, &e.k.cost, cost{objects: count, bytes: len(s.plan.memory[name+suffixObjects])})
+	return s.add(e, &e.k.cost, c)
 }
 
 // mark returns an object's JSON with its source's mark, fit to be read as YAML.
@@ -178,7 +182,8 @@ func (s *scan) generators(k *kustomization) error {
 }
 
 func (s *scan) generator(e entry, kind string, args *types.GeneratorArgs) error {
-	s.plan.sources = append(s.plan.sources, &Source{Place: e.k.at(e.node), kind: kind, name: args.Name})
+	source := &Source{Place: e.k.at(e.node), kind: kind, name: args.Name, values: map[string]int{}}
+	s.plan.sources = append(s.plan.sources, source)
 	if args.Options == nil {
 		args.Options = &types.GeneratorOptions{}
 	}
@@ -189,20 +194,21 @@ func (s *scan) generator(e entry, kind string, args *types.GeneratorArgs) error 
 	if args.Name == "" {
 		s.fail(e, ReasonBuild, "name is missing")
 	}
-	size, err := s.keyValues(e, &args.KvPairSources)
-	if err != nil {
+	if err := s.keyValues(e, &args.KvPairSources, source); err != nil {
 		return err
 	}
-	return s.add(e, &e.k.cost, cost{objects: 1, bytes: size})
+	return s.add(e, &e.k.cost, cost{objects: 1, bytes: source.size})
 }
 
-// keyValues reads the files that a generator takes its data from.
-func (s *scan) keyValues(e entry, from *types.KvPairSources) (size int, err error) {
+// keyValues reads the files that a generator takes its data from, and tells the source how long the values are.
+func (s *scan) keyValues(e entry, from *types.KvPairSources, source *Source) error {
 	for i, literal := range from.LiteralSources {
-		if strings.Index(literal, "=") < 1 {
+		key, value, ok := strings.Cut(literal, "=")
+		if key == "" || !ok {
 			s.fail(e.to("literals", i), ReasonBuild, "must be of the form key=value")
 		}
-		size += len(literal)
+		source.values[key] = len(value)
+		source.size += len(literal)
 	}
 	if from.EnvSource != "" {
 		from.EnvSources = append(from.EnvSources, from.EnvSource)
@@ -211,14 +217,15 @@ func (s *scan) keyValues(e entry, from *types.KvPairSources) (size int, err erro
 	for i, name := range from.EnvSources {
 		written, read, err := s.data(e.to("envs", i), name)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		from.EnvSources[i], size = written, size+read
+		from.EnvSources[i] = written
+		source.size += read
 	}
-	for i, source := range from.FileSources {
-		key, name, named := strings.Cut(source, "=")
+	for i, file := range from.FileSources {
+		key, name, named := strings.Cut(file, "=")
 		if !named {
-			key, name = path.Base(source), source
+			key, name = path.Base(file), file
 		}
 		if key == "" || name == "" || strings.Contains(name, "=") {
 			s.fail(e.to("files", i), ReasonBuild, "must be a path, or key=path, with no other equals sign")
@@ -226,11 +233,12 @@ func (s *scan) keyValues(e entry, from *types.KvPairSources) (size int, err erro
 		}
 		written, read, err := s.data(e.to("files", i), name)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		from.FileSources[i], size = key+"="+written, size+read
+		from.FileSources[i], source.values[key] = key+"="+written, read
+		source.size += read
 	}
-	return size, nil
+	return nil
 }
 
 // data puts a file in memory as it is. It returns the name to give kustomize, and the file's length.

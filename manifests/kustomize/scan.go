@@ -43,9 +43,11 @@ type Plan struct {
 // Source is where an object of a kustomization is written.
 type Source struct {
 	Place
-	node *yaml.Node // the object; nil for a generated one, whose Place is the generator's
-	kind string     // before anything was patched
-	name string
+	node       *yaml.Node // the object; nil for a generated one, whose Place is the generator's
+	kind, name string     // before anything was patched
+
+	items, size int            // of all lists in it, and of the whole, about
+	values      map[string]int // of a generated object: the length of each value that is known by its key
 }
 
 // Failed reports whether a Problem is an error: then the kustomization is not built.
@@ -66,7 +68,7 @@ func Scan(ctx context.Context, tree fs.FS, dir string, o Options) (*Plan, error)
 		files:   files{ctx: ctx, tree: tree, limit: o.MaxFileBytes, reads: Reads{}, kinds: map[string]kind{".": directory}},
 		plan:    &Plan{dir: dir, memory: map[string][]byte{}},
 		known:   map[string]*kustomization{},
-		objects: map[string]int{},
+		objects: map[string]cost{},
 	}
 	root, err := s.kustomization(dir, nil)
 	switch {
@@ -93,7 +95,7 @@ type scan struct {
 	plan    *Plan
 	known   map[string]*kustomization // by directory; nil for one that could not be read
 	stack   []string                  // directories of the kustomizations that are being read, the outermost first
-	objects map[string]int            // how many a file of objects holds
+	objects map[string]cost           // of each file of objects
 }
 
 // errTooMuch ends a scan whose kustomization would cost too much.
@@ -129,7 +131,8 @@ func (e entry) to(elements ...any) entry {
 			e.node, e.value = cmp.Or(key, e.node), value
 			e.field = strings.TrimPrefix(e.field+"."+element, ".")
 		case int:
-			if e.field = fmt.Sprintf("%s[%d]", e.field, element); e.value == nil || e.value.Kind != yaml.SequenceNode || element >= len(e.value.Content) {
+			e.field = fmt.Sprintf("%s[%d]", e.field, element)
+			if e.value == nil || e.value.Kind != yaml.SequenceNode || element >= len(e.value.Content) {
 				e.value = nil
 				continue
 			}
