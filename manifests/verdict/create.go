@@ -3,6 +3,8 @@ package verdict
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	_ "time/tzdata" // spec.timeZone is checked against the zones that the server knows, whatever this machine has
 
 	"github.com/go-logr/logr"
@@ -27,14 +29,15 @@ type Cause struct {
 	Field   string // the server's field path, such as "spec.template.spec.containers[0].image"; empty for the whole object
 	Reason  string // a metav1.CauseType, or ReasonUnknownField
 	Message string // the server's wording, without values that could be secret
+	Apply   bool   // only server-side apply refuses this; a POST would pass
 }
 
 // ReasonUnknownField is the reason of a field that the type does not have. The server has no cause type for it: it answers
 // "strict decoding error".
 const ReasonUnknownField = "UnknownField"
 
-// Create returns the API server's verdict on creating the object that json holds in namespace, or false when no strategy is
-// linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means "default"; it is ignored
+// Create returns the API server's verdict on creating the object that json holds in namespace by server-side apply, or false when
+// no strategy is linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means "default"; it is ignored
 // for kinds that live in no namespace.
 func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict, bool) {
 	kind, ok := kinds()[gvk]
@@ -45,17 +48,37 @@ func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict
 	if len(causes) > 0 {
 		return Verdict{Causes: causes}, true
 	}
-	return kind.judge(gvk, namespace, obj), true
+	return kind.apply(gvk, namespace, obj), true
 }
 
-// judge takes a decoded object through the rest of a create. The object is changed.
-func (k linked) judge(gvk schema.GroupVersionKind, namespace string, versioned runtime.Object) (v Verdict) {
+// apply judges a decoded object as a create by server-side apply. The object is changed.
+func (k linked) apply(gvk schema.GroupVersionKind, namespace string, versioned runtime.Object) Verdict {
+	unmerged := unmergeable(gvk, versioned) // before anything is changed
+	v := k.post(gvk, namespace, versioned)
+	for _, cause := range unmerged {
+		if !v.says(cause) {
+			v.Causes, v.Warnings = append(v.Causes, cause), nil
+		}
+	}
+	return v
+}
+
+// post judges a decoded object as a create by POST. The object is changed.
+func (k linked) post(gvk schema.GroupVersionKind, namespace string, versioned runtime.Object) (v Verdict) {
 	defer recovered(&v)
 	obj, err := k.internal(versioned)
 	if err != nil {
 		return unconvertible()
 	}
 	return k.create(k.request(gvk, "create", namespace), obj)
+}
+
+// says reports whether the rules themselves call the same list entry a duplicate.
+func (v Verdict) says(duplicate Cause) bool {
+	return slices.ContainsFunc(v.Causes, func(c Cause) bool {
+		rest, within := strings.CutPrefix(c.Field, duplicate.Field)
+		return c.Reason == duplicate.Reason && within && (rest == "" || rest[0] == '.')
+	})
 }
 
 // internal applies the defaults and converts to the type that the strategies know.

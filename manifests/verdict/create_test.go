@@ -95,6 +95,28 @@ func TestCreate(t *testing.T) {
 				"spec.template.spec.containers[0].env[0].value FieldValueTypeInvalid: must be a string, found a number: quote it",
 			},
 		},
+		{
+			"names that only server-side apply finds double", fmt.Sprintf(anApp, "Deployment", "", `,"env":[{"name":"A","value":"1"},`+
+				`{"name":"B","value":"2"},{"name":"A","value":"hunter2"}],"ports":[{"containerPort":80},{"containerPort":80,"protocol":"UDP"},`+
+				`{"containerPort":80,"protocol":"TCP"}]`),
+			[]string{
+				"spec.template.spec.containers[0].env[2] FieldValueDuplicate: name A is also that of env[0], and server-side apply refuses two: remove one",
+				"spec.template.spec.containers[0].ports[2] FieldValueDuplicate: containerPort 80, protocol TCP is also that of ports[0], " +
+					"and server-side apply refuses two: remove one",
+			},
+		},
+		{
+			"one word for what both find double", fmt.Sprintf(anApp, "Deployment", "", `},{"name":"a","image":"c"`),
+			[]string{"spec.template.spec.containers[1].name FieldValueDuplicate: Duplicate value"},
+		},
+		{
+			"a set", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","finalizers":["example.com/a","example.com/a"]}}`,
+			[]string{"metadata.finalizers[1] FieldValueDuplicate: this value is also that of finalizers[0], and server-side apply refuses two: remove one"},
+		},
+		{
+			"what may be double", fmt.Sprintf(anApp, "Deployment", "", `,"args":["-v","-v"],"command":["a","a"],"envFrom":[`+
+				`{"configMapRef":{"name":"a"}},{"configMapRef":{"name":"a"}}]`), nil,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v, linked := Create(kindOf(t, test.text), "team-a", []byte(test.text))
@@ -118,7 +140,7 @@ func lines(v Verdict) []string {
 	return lines
 }
 
-func kindOf(t *testing.T, text string) schema.GroupVersionKind {
+func kindOf(t testing.TB, text string) schema.GroupVersionKind {
 	t.Helper()
 	var object struct{ APIVersion, Kind string }
 	if err := json.Unmarshal([]byte(text), &object); err != nil {

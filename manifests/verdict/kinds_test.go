@@ -13,7 +13,7 @@ import (
 )
 
 // samples reads testdata/kinds.txtar: an acceptable object of each linked kind, as JSON.
-func samples(t *testing.T) map[schema.GroupVersionKind][]byte {
+func samples(t testing.TB) map[schema.GroupVersionKind][]byte {
 	t.Helper()
 	archive, err := txtar.ParseFile("testdata/kinds.txtar")
 	if err != nil {

@@ -59,7 +59,7 @@ func (p Parsed) Create(namespace string) Verdict {
 	if p.kind.strategy == nil {
 		return Verdict{}
 	}
-	return p.kind.judge(p.gvk, namespace, p.Object.DeepCopyObject())
+	return p.kind.apply(p.gvk, namespace, p.Object.DeepCopyObject())
 }
 
 // DecodeMetadata strictly decodes only the metadata of an object of any kind.

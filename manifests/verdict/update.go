@@ -61,7 +61,7 @@ func (k linked) createByUpdate(ctx context.Context, gvk schema.GroupVersionKind,
 	case !k.strategy.AllowCreateOnUpdate(ctx):
 		return refusal("metadata.name", metav1.CauseTypeFieldValueNotFound, errors.New("there is no such object to update"))
 	}
-	return k.judge(gvk, namespace, obj)
+	return k.post(gvk, namespace, obj)
 }
 
 // update follows Update in k8s.io/apiserver/pkg/registry/generic/registry/store.go and BeforeUpdate in
