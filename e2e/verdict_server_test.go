@@ -17,7 +17,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
@@ -71,10 +73,11 @@ func (q question) String() string {
 type answer struct {
 	Causes   []string // "field: reason", sorted
 	Mistyped string   // the field whose value does not fit its type, without places in lists; the server names the first only
+	Unmerged []string // the lists in which server-side apply finds a key twice, without places in lists, sorted; it looks at nothing else then
 	Warnings []string // of an accepted object, sorted
 }
 
-func (a answer) refused() bool { return len(a.Causes) > 0 || a.Mistyped != "" }
+func (a answer) refused() bool { return len(a.Causes)+len(a.Unmerged) > 0 || a.Mistyped != "" }
 
 // compare asks the server in parallel and the verdict about every question, and fails for each on which they differ. It returns the
 // server's answers, in the order of the questions.
@@ -173,7 +176,7 @@ func (j *judge) create(ctx context.Context, namespace string, q question) (answe
 	if err != nil {
 		return answer{}, err
 	}
-	return j.ask(ctx, j.client.Post().AbsPath(path).Body(q.text))
+	return j.ask(ctx, j.client.Post().AbsPath(path).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(q.text))
 }
 
 // update asks by a strict dry run of a PUT over the object that the manifest was read from.
@@ -183,18 +186,26 @@ func (j *judge) update(ctx context.Context, namespace string, q question) (answe
 		return answer{}, err
 	}
 	name := q.object["metadata"].(object)["name"].(string)
-	return j.ask(ctx, j.client.Put().AbsPath(path, name).Body(q.text))
+	return j.ask(ctx, j.client.Put().AbsPath(path, name).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(q.text))
+}
+
+// apply asks by a strict dry run of a server-side apply.
+func (j *judge) apply(ctx context.Context, namespace string, q question) (answer, error) {
+	path, err := j.path(q.gvk, namespace)
+	if err != nil {
+		return answer{}, err
+	}
+	name := q.object["metadata"].(object)["name"].(string)
+	return j.ask(ctx, j.client.Patch(types.ApplyPatchType).AbsPath(path, name).Param("fieldManager", "kilter").Body(q.text))
 }
 
 func (j *judge) ask(ctx context.Context, request *rest.Request) (answer, error) {
 	var warnings []string
 	ctx = context.WithValue(ctx, heard{}, &warnings)
-	err := request.SetHeader("Content-Type", "application/json").
-		Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).Do(ctx).Error()
+	err := request.Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).Do(ctx).Error()
 	theirs, err := refusal(err)
 	if !theirs.refused() {
-		slices.Sort(warnings)
-		theirs.Warnings = slices.Compact(warnings)
+		theirs.Warnings = sorted(warnings)
 	}
 	return theirs, err
 }
@@ -212,6 +223,7 @@ func (heard) HandleWarningHeaderWithContext(ctx context.Context, _ int, _, text 
 var (
 	strictText = regexp.MustCompile(`(unknown|duplicate) field "([^"]*)"`)
 	typeText   = regexp.MustCompile(`json: cannot unmarshal .* into Go struct field \w*\.(\S+) of type`)
+	twiceText  = regexp.MustCompile(`\.(\S+): duplicate entries for key`)
 	embedded   = regexp.MustCompile(`\b[A-Z]\w*\.`) // Go structs without a field in JSON
 )
 
@@ -237,6 +249,13 @@ func refusal(err error) (answer, error) {
 			causes = append(causes, cause.Field+": "+string(cause.Type))
 		}
 	case s.Code == http.StatusInternalServerError && s.Reason == "":
+		if lists := twiceText.FindAllStringSubmatch(index.ReplaceAllString(s.Message, ""), -1); lists != nil {
+			var unmerged []string
+			for _, list := range lists {
+				unmerged = append(unmerged, list[1])
+			}
+			return answer{Unmerged: sorted(unmerged)}, nil
+		}
 		return answer{Mistyped: unnamed}, nil
 	case s.Code != http.StatusBadRequest:
 		causes = []string{cmp.Or(string(s.Reason), http.StatusText(int(s.Code))) + ": " + s.Message}
@@ -259,23 +278,50 @@ func refusal(err error) (answer, error) {
 // answerOf renders a verdict as the server's answer is. Of several values that do not fit their types, the verdict names each, and that
 // one counts which the server named. Where the server names none, any that the decoder can find counts.
 func answerOf(v verdict.Verdict, theirs answer) answer {
+	if theirs.Unmerged != nil {
+		return unmerged(v, theirs)
+	}
 	var mine answer
 	for _, cause := range v.Causes {
-		mine.Causes = append(mine.Causes, cause.Field+": "+cause.Reason)
 		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid)
 		switch {
 		case theirs.Mistyped == unnamed && (mistyped || cause.Field == "" || cause.Reason == verdict.ReasonUnknownField),
 			mistyped && index.ReplaceAllString(cause.Field, "") == theirs.Mistyped:
 			return answer{Mistyped: theirs.Mistyped}
+		case cause.Apply: // the server was asked by a POST or a PUT; what it warns of then is not in the verdict
+			mine.Warnings = theirs.Warnings
+		default:
+			mine.Causes = append(mine.Causes, cause.Field+": "+cause.Reason)
 		}
 	}
 	slices.Sort(mine.Causes)
-	if len(mine.Causes) == 0 {
-		mine.Warnings = slices.Clone(v.Warnings)
-		slices.Sort(mine.Warnings)
-		mine.Warnings = slices.Compact(mine.Warnings)
+	if len(v.Causes) == 0 {
+		mine.Warnings = sorted(slices.Clone(v.Warnings))
 	}
 	return mine
 }
 
-var index = regexp.MustCompile(`\[[^]]*\]`)
+// unmerged renders the verdict on what server-side apply refuses before the rules are asked: the lists of which the verdict says so, and
+// those where it leaves that to the rules, which refuse the same entry.
+func unmerged(v verdict.Verdict, theirs answer) answer {
+	var lists []string
+	for _, cause := range v.Causes {
+		if place := strings.LastIndexByte(cause.Field, '['); place >= 0 && cause.Reason == string(metav1.CauseTypeFieldValueDuplicate) {
+			list := strings.NewReplacer("[", ".", "]", "").Replace(number.ReplaceAllString(cause.Field[:place], ""))
+			if cause.Apply || slices.Contains(theirs.Unmerged, list) {
+				lists = append(lists, list)
+			}
+		}
+	}
+	return answer{Unmerged: sorted(lists)}
+}
+
+func sorted(lines []string) []string {
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+var (
+	index  = regexp.MustCompile(`\[[^]]*\]`)
+	number = regexp.MustCompile(`\[\d+\]`)
+)

@@ -114,6 +114,17 @@ func TestUnmergeable(t *testing.T) {
 	}
 }
 
+// TestUnmergeableNamesOnlyTheRepeated has one value twice, beside another, and different ones in a second list.
+func TestUnmergeableNamesOnlyTheRepeated(t *testing.T) {
+	const text = `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"a","finalizers":["a.b/c","a.b/d","a.b/c"]},"spec":{` +
+		`"accessModes":["ReadWriteOnce","ReadOnlyMany"],"resources":{"requests":{"storage":"1Gi"}}}}`
+	v, _ := Create(kindOf(t, text), "", []byte(text))
+	want := []string{"metadata.finalizers[2] FieldValueDuplicate: this value is also that of finalizers[0], and server-side apply refuses two: remove one"}
+	if got := lines(v); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // doublings returns copies of an object, in each of which one list has its first entry twice, by the list's path.
 func doublings(object map[string]any) map[string]map[string]any {
 	all := map[string]map[string]any{}
