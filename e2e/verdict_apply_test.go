@@ -1,22 +1,19 @@
 package e2e
 
 import (
-	"context"
 	"strings"
 	"testing"
 
 	"kilter.dev/kilter/internal/mutate"
-	"kilter.dev/kilter/manifests/verdict"
 )
 
-// TestVerdictOnApply repeats the first entry of every list of every manifest. A POST keeps many of these; server-side apply, which is how
-// they will be sent, refuses them where the list is merged by keys.
+// TestVerdictOnApply repeats the first entry of every list of every manifest. A POST keeps many of these; server-side apply,
+// which is how they will be sent, refuses them where the list is merged by keys.
 func TestVerdictOnApply(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
-	namespace, server := c.namespace(t, "verdict-apply"), c.judge(t)
-	c.serviceAccount(ctx, t, namespace)
-	manifests := kinds(t, server, namespace)
+	server := c.judge(ctx, t, "verdict-apply")
+	manifests := kinds(t, server)
 	for _, kind := range workloadKinds {
 		manifests = append(manifests, workloads(t, kind)...)
 	}
@@ -29,9 +26,7 @@ func TestVerdictOnApply(t *testing.T) {
 			}
 		}
 	}
-	answers := compare(t, questions,
-		func(ctx context.Context, q question) (answer, error) { return server.apply(ctx, namespace, q) },
-		func(q question) verdict.Verdict { return verdictOnCreate(t, namespace, q) })
+	answers := server.compare(t, questions, applying)
 	refused := 0
 	for _, answer := range answers {
 		if answer.Unmerged != nil {

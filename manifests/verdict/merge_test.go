@@ -119,7 +119,8 @@ func TestUnmergeableNamesOnlyTheRepeated(t *testing.T) {
 	const text = `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"a","finalizers":["a.b/c","a.b/d","a.b/c"]},"spec":{` +
 		`"accessModes":["ReadWriteOnce","ReadOnlyMany"],"resources":{"requests":{"storage":"1Gi"}}}}`
 	v, _ := Create(kindOf(t, text), "", []byte(text))
-	want := []string{"metadata.finalizers[2] FieldValueDuplicate: this value is also that of finalizers[0], and server-side apply refuses two: remove one"}
+	want := []string{"metadata.finalizers[2] FieldValueDuplicate: this value is also that of finalizers[0], " +
+		"and server-side apply refuses two: remove one"}
 	if got := lines(v); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// dedupOwners removes repeated owner references before anything is judged and returns the warning of that, as the server's handlers do
-// (dedupOwnerReferences in k8s.io/apiserver/pkg/endpoints/handlers/rest.go).
+// dedupOwners removes repeated owner references before anything is judged and returns the warning of that, as the server's
+// handlers do (dedupOwnerReferences in k8s.io/apiserver/pkg/endpoints/handlers/rest.go).
 func dedupOwners(object metav1.Object) []string {
 	var kept []metav1.OwnerReference
 	var repeated []string
@@ -25,6 +25,6 @@ func dedupOwners(object metav1.Object) []string {
 		return nil
 	}
 	object.SetOwnerReferences(kept)
-	return []string{fmt.Sprintf(".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "+
-		"such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s", strings.Join(repeated, ", "))}
+	return []string{fmt.Sprintf(".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, "+
+		"and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s", strings.Join(repeated, ", "))}
 }

@@ -7,7 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// TestRepeatedOwnersAreOne updates an object with one controller twice, of which the server only warns: two different ones are refused.
+// TestRepeatedOwnersAreOne updates an object with one controller twice, of which the server only warns: two different ones are
+// refused.
 func TestRepeatedOwnersAreOne(t *testing.T) {
 	const (
 		owner = `{"apiVersion":"example.com/v1","kind":"Owner","name":"o","uid":"u","controller":true}`
