@@ -72,7 +72,6 @@ func (k linked) update(ctx context.Context, obj, old runtime.Object) (v Verdict)
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
 	}
-	repeated := dedupOwners(object)
 	before, err := meta.Accessor(old)
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
@@ -90,12 +89,14 @@ func (k linked) update(ctx context.Context, obj, old runtime.Object) (v Verdict)
 		return refusal("metadata.namespace", metav1.CauseTypeFieldValueInvalid, err)
 	}
 	object.SetGeneration(before.GetGeneration())
+	ctx, heard := k.listen(ctx)
+	dedupOwners(ctx, object)
 	k.strategy.PrepareForUpdate(ctx, obj, old)
 	keepSystemFields(object, before)
 	if errs := rest.ValidateUpdate(ctx, obj, old, k.strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: k.warnings(append(repeated, k.strategy.WarningsOnUpdate(ctx, obj, old)...))}
+	return heard.verdict(k.strategy.WarningsOnUpdate(ctx, obj, old))
 }
 
 // settleResourceVersion gives an object without a version that of the old one, where the kind allows an update of whatever is there.
@@ -112,8 +113,9 @@ func (k linked) settleResourceVersion(ctx context.Context, object, before metav1
 	return nil
 }
 
-// keepSystemFields is the part of BeforeUpdate that undoes changes to what the server owns.
+// keepSystemFields is the part of BeforeUpdate that undoes changes to what the server owns; managedFields are written before it.
 func keepSystemFields(object, before metav1.Object) {
+	object.SetManagedFields(before.GetManagedFields())
 	if object.GetUID() == "" {
 		object.SetUID(before.GetUID())
 	}
