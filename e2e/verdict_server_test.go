@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -101,7 +102,7 @@ func (j *judge) compare(t *testing.T, questions []question, v verb) []answer {
 			if !linked {
 				return fmt.Errorf("%s: no rules are linked", q)
 			}
-			if diff := cmp.Diff(theirs, answerOf(ours, theirs, v.apply)); diff != "" {
+			if diff := cmp.Diff(theirs, answerOf(ours, theirs, v.apply), cmpopts.EquateEmpty()); diff != "" {
 				failures.add(q.String() + ": the server and the verdict differ (-server +verdict):\n" + diff)
 			}
 			return nil
