@@ -95,7 +95,7 @@ func answerOf(v verdict.Verdict, theirs answer, applied bool) answer {
 	for _, cause := range v.Causes {
 		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid)
 		switch {
-		case theirs.Mistyped == unnamed && (mistyped || cause.Field == "" || cause.Reason == verdict.ReasonUnknownField),
+		case theirs.Mistyped == unnamed && (cause.Field == "" || slices.Contains(decoding, cause.Reason)),
 			mistyped && index.ReplaceAllString(cause.Field, "") == theirs.Mistyped:
 			return answer{Mistyped: theirs.Mistyped}
 		case cause.Apply && !applied:
@@ -124,6 +124,11 @@ func unmerged(v verdict.Verdict, theirs answer) answer {
 		}
 	}
 	return answer{Unmerged: sorted(lists)}
+}
+
+// decoding are the reasons of the decoder.
+var decoding = []string{
+	string(metav1.CauseTypeTypeInvalid), string(metav1.CauseTypeFieldValueDuplicate), verdict.ReasonUnknownField,
 }
 
 func sorted(lines []string) []string {
