@@ -31,8 +31,8 @@ import (
 const patienceForKinds = 10 * time.Minute
 
 // TestEveryKindIsTheServers takes the sample of every linked kind that the server serves, changes each of its fields in turn, and
-// wants the server (by a strict dry run) and the verdict to agree on every one: accepted or refused, on the same fields and for the
-// same reasons. It does so for creation and, with the sample as the live object, for an update.
+// wants the server (by a strict dry run) and the verdict to agree on every one: accepted or refused, on the same fields, for the
+// same reasons and with the same warnings. It does so for creation and, with the sample as the live object, for an update.
 func TestEveryKindIsTheServers(t *testing.T) {
 	t.Parallel()
 	_, c := newCluster(t)
@@ -87,8 +87,9 @@ type kindTest struct {
 type question struct {
 	name     string
 	object   *unstructured.Unstructured
-	cluster  bool     // the answer depends on this cluster
-	theirs   []string // refusals and warnings
+	resource dynamic.ResourceInterface // for questions about more than one kind
+	cluster  bool                      // the answer depends on this cluster
+	theirs   []string                  // refusals and warnings
 	message  string
 	ours     []string
 	messages []string
@@ -108,7 +109,8 @@ func (k kindTest) creates(ctx context.Context, t *testing.T, sample *unstructure
 	k.count["kinds"]++
 	questions := append(mutants(sample), &question{name: "the sample", object: sample})
 	ask(t, questions, func(q *question) {
-		_, err := k.resource.Create(context.WithValue(ctx, heard{}, q), q.object, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+		_, err := k.resource.Create(context.WithValue(ctx, heard{}, q), q.object,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 		q.answered(err)
 		v, linked := verdict.Create(k.gvk, k.namespace, text(q.object))
 		q.judged(v, linked)
@@ -116,7 +118,7 @@ func (k kindTest) creates(ctx context.Context, t *testing.T, sample *unstructure
 	k.compare(t, "create", questions)
 }
 
-// applies doubles the first entry of each list and asks server-side apply, which answers with a text where a POST has no objection.
+// applies doubles the first entry of each list and asks server-side apply, which answers where a POST has no objection.
 func (k kindTest) applies(ctx context.Context, t *testing.T, sample *unstructured.Unstructured) {
 	t.Helper()
 	var questions []*question
@@ -128,7 +130,8 @@ func (k kindTest) applies(ctx context.Context, t *testing.T, sample *unstructure
 		}
 	})
 	ask(t, questions, func(q *question) {
-		_, err := k.resource.Apply(ctx, q.object.GetName(), q.object, metav1.ApplyOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: "kinds", Force: true})
+		_, err := k.resource.Apply(ctx, q.object.GetName(), q.object,
+			metav1.ApplyOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: "kinds", Force: true})
 		if err != nil {
 			q.message, q.theirs = err.Error(), []string{"refused"}
 			q.cluster = apierrors.IsForbidden(err)
@@ -163,7 +166,8 @@ func (k kindTest) updates(ctx context.Context, t *testing.T, sample *unstructure
 			q.cluster = true // there is no URL for it
 			return
 		}
-		_, err := k.resource.Update(context.WithValue(ctx, heard{}, q), q.object, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+		_, err := k.resource.Update(context.WithValue(ctx, heard{}, q), q.object,
+			metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 		q.answered(err)
 		old, err := k.resource.Get(ctx, live.GetName(), metav1.GetOptions{})
 		if err != nil {
@@ -201,7 +205,8 @@ func (k kindTest) compare(t *testing.T, verb string, questions []*question) {
 			k.count[verb+" refused"]++
 		}
 		if diff := cmp.Diff(q.theirs, q.ours); diff != "" {
-			t.Errorf("%s with %s: the server and the verdict differ (-server +verdict):\n%s\nserver: %s\nverdict: %q", verb, q.name, diff, q.message, q.messages)
+			t.Errorf("%s with %s: the server and the verdict differ (-server +verdict):\n%s\nserver: %s\nverdict: %q",
+				verb, q.name, diff, q.message, q.messages)
 		}
 	}
 }
@@ -223,7 +228,8 @@ func (q *question) answered(err error) {
 		q.theirs = []string{undecodable}
 	case apierrors.IsForbidden(err), apierrors.IsConflict(err), apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err),
 		strings.Contains(err.Error(), "pod-security.kubernetes.io"), // an admission plugin
-		strings.Contains(err.Error(), "on this cluster"), strings.Contains(err.Error(), "provided IP"), strings.Contains(err.Error(), "valid ports is"):
+		strings.Contains(err.Error(), "on this cluster"), strings.Contains(err.Error(), "provided IP"),
+		strings.Contains(err.Error(), "valid ports is"):
 		q.cluster = true
 	case status.Status().Details == nil:
 		q.theirs = []string{string(status.Status().Reason)}
@@ -326,6 +332,9 @@ func visit(value any, path []any, each func(path []any, value any)) {
 	}
 }
 
+// ofServer are the fields of metadata that only the server writes.
+var ofServer = []any{"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+
 func skipped(path []any) bool {
 	switch path[0] {
 	case "spec":
@@ -335,7 +344,7 @@ func skipped(path []any) bool {
 	case "apiVersion", "kind", "status":
 		return true
 	case "metadata":
-		return len(path) == 1 || path[1] == "namespace" || slices.Contains([]any{"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid", "selfLink"}, path[1])
+		return len(path) == 1 || path[1] == "namespace" || slices.Contains(ofServer, path[1])
 	}
 	return false
 }
