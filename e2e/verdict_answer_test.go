@@ -25,6 +25,14 @@ type answer struct {
 
 func (a answer) refused() bool { return len(a.Causes)+len(a.Unmerged) > 0 || a.Mistyped != "" }
 
+// ofState reports whether the server refuses for what else it holds, or for what it lacks.
+func (a answer) ofState() bool {
+	return slices.ContainsFunc(a.Causes, func(line string) bool {
+		reason, _, _ := strings.Cut(line, ": ")
+		return slices.Contains([]string{"AlreadyExists", "Conflict", "Forbidden", "NotFound"}, reason)
+	})
+}
+
 // What the server says of a body that does not fit its type is one text.
 var (
 	strictText = regexp.MustCompile(`(unknown|duplicate) field "([^"]*)"`)

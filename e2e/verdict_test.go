@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
@@ -52,7 +49,7 @@ func TestVerdictOnCreate(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
 	r, server := random(t), c.judge(ctx, t, "verdict")
-	questions := published(t)
+	var questions []question
 	table := workloadFields(t)
 	turn := r.IntN(len(workloadKinds))
 	for i, kind := range workloadKinds {
@@ -138,42 +135,6 @@ func workloads(t *testing.T, kind string) []manifest {
 		spec["template"] = template
 	}
 	return all
-}
-
-// published returns the workloads of examples/ and of the tests of package manifests, as they are.
-func published(t *testing.T) []question {
-	t.Helper()
-	var questions []question
-	add := func(file string, data []byte) {
-		for i, document := range documents(t, data) {
-			m := manifestOf(document)
-			m.name = fmt.Sprintf("%s document %d", file, i)
-			delete(m.object["metadata"].(object), "namespace")
-			if slices.Contains(workloadKinds, m.gvk.Kind) {
-				q, _ := m.with(t)
-				questions = append(questions, q)
-			}
-		}
-	}
-	archives, err := filepath.Glob("../manifests/testdata/verdict-*.txtar")
-	must(t, err)
-	for _, name := range archives {
-		archive, err := txtar.ParseFile(name)
-		must(t, err)
-		for _, file := range archive.Files {
-			if filepath.Ext(file.Name) == ".yaml" {
-				add(filepath.Base(name)+" "+file.Name, file.Data)
-			}
-		}
-	}
-	files, err := filepath.Glob("../examples/prod/*/*.yaml")
-	must(t, err)
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		must(t, err)
-		add(name, data)
-	}
-	return questions
 }
 
 // documents returns the objects of a YAML file.

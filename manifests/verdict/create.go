@@ -38,8 +38,8 @@ type Cause struct {
 const ReasonUnknownField = "UnknownField"
 
 // Create returns the API server's verdict on creating the object that json holds in namespace by server-side apply, or false when
-// no strategy is linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means "default"; it is ignored
-// for kinds that live in no namespace.
+// no strategy is linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means
+// "default"; kinds that live in no namespace ignore it.
 func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict, bool) {
 	kind, ok := kinds()[gvk]
 	if !ok {

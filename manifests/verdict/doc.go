@@ -18,9 +18,9 @@
 //
 // Feature gates have the server's defaults, and privileged containers are allowed. What depends on the cluster is not part of the
 // verdict: quotas, references to other objects, names that are taken, the ranges of cluster IPs and node ports, IP families, the
-// author's permissions (escalation in RBAC), and admission plugins. Of the plugins only the ServiceAccount one matters to what the rules
-// see, and what it does to a Pod is done here too; those that refuse by fixed rules (PodSecurity's labels on a Namespace,
-// CertificateSubjectRestriction, a priority given by hand) are the server's to run, since an administrator can switch them off. On
-// an update, what plugins add to a Pod again (tolerations, priority) is not added. Of kinds that are aggregated or defined by
-// CustomResourceDefinitions nothing is known.
+// author's permissions (escalation in RBAC), and admission plugins. Of these only the ServiceAccount plugin matters to what the
+// rules see, and what it does to a new Pod is done here too. Plugins that refuse by fixed rules (PodSecurity's labels on a
+// Namespace, CertificateSubjectRestriction, a priority given by hand) are left to the server, since an administrator can switch
+// them off; and what plugins add to a Pod again on an update (tolerations, priority) is not added. Kinds that are aggregated or
+// defined by CustomResourceDefinitions are unknown here.
 package verdict

@@ -57,7 +57,8 @@ func rules() basecompatibility.MutableEffectiveVersion {
 func minor(v *version.Version) string { return fmt.Sprintf("%d.%d", v.Major(), v.Minor()) }
 
 // Removed returns the release that stopped serving a built-in API version, such as "1.22", and what replaces it if anything
-// does, or false when it is still served. The source is the API's own lifecycle markers, as deleted_kinds.go in k8s.io/apiserver/pkg/server reads them.
+// does, or false when it is still served. The source is the API's own lifecycle markers, which deleted_kinds.go in
+// k8s.io/apiserver/pkg/server reads.
 func Removed(gvk schema.GroupVersionKind) (release string, replacement schema.GroupVersionKind, ok bool) {
 	obj, err := builtin().New(gvk)
 	if err != nil {

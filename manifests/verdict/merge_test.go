@@ -79,8 +79,8 @@ func (w *listWalk) list(structure reflect.Type, name string, ref smdschema.TypeR
 	w.lines[line] = true
 }
 
-// TestUnmergeable doubles the first entry of each list of each sample, and wants a cause exactly where the server's type converter,
-// asked without any short cut, refuses the object.
+// TestUnmergeable doubles the first entry of each list of each sample, and wants a cause exactly where the server's type
+// converter, asked without any short cut, refuses the object.
 func TestUnmergeable(t *testing.T) {
 	refused, accepted := 0, 0
 	for gvk, text := range samples(t) {

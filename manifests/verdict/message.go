@@ -30,7 +30,8 @@ var open = []string{
 	"resources", "restartPolicy", "runtimeClassName", "schedule", "schedulerName", "scheme", "scope", "scopeName",
 	"selectPolicy", "sessionAffinity", "sideEffects", "signerName", "singular", "storageClassName", "supplementalGroupsPolicy",
 	"targetPort", "terminationMessagePolicy", "timeZone", "topologyKey", "type", "unhealthyPodEvictionPolicy", "usages",
-	"validationActions", "verbs", "version", "versions.name", "volumeBindingMode", "volumeLifecycleModes", "volumeMode", "whenDeleted",
+	"validationActions", "verbs", "version", "versions.name", "volumeBindingMode", "volumeLifecycleModes", "volumeMode",
+	"whenDeleted",
 	"whenScaled", "whenUnsatisfiable",
 }
 
@@ -69,7 +70,8 @@ func show(err *field.Error) (string, bool) {
 	switch value.Kind() {
 	case reflect.Invalid:
 		return "null", true
-	case reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+	case reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64,
+		reflect.Float32, reflect.Float64:
 		return fmt.Sprint(value), true
 	}
 	switch v := value.Interface().(type) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNoSecrets puts a secret in the place of each string of each sample that is not in an open field, and wants to read nothing of
-// it. Definitions hold schemas, which are no secret.
+// TestNoSecrets puts a secret in the place of each string of each sample that is not in an open field, and wants to read nothing
+// of it. Definitions hold schemas, which are no secret.
 func TestNoSecrets(t *testing.T) {
 	said := 0
 	for gvk, sample := range samples(t) {
