@@ -1,28 +1,27 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 
+	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/internal/mutate"
 	"kilter.dev/kilter/manifests/verdict"
 )
@@ -67,20 +66,28 @@ func (q question) String() string {
 	return name
 }
 
-// answer is what both say, in comparable form.
-type answer struct {
-	Causes   []string // "field: reason", sorted
-	Mistyped string   // the field whose value does not fit its type, without places in lists; the server names the first only
-	Warnings []string // of an accepted object, sorted
+// verb is a way to put the question: to the server, and to the linked rules, which do not know every kind.
+type verb struct {
+	server func(*judge, context.Context, question) (answer, error)
+	linked func(namespace string, q question) (verdict.Verdict, bool)
+	apply  bool // by server-side apply
+	state  bool // where what the server says of its own state is no answer
 }
 
-func (a answer) refused() bool { return len(a.Causes) > 0 || a.Mistyped != "" }
+var (
+	creating = verb{server: (*judge).create, linked: func(namespace string, q question) (verdict.Verdict, bool) {
+		return verdict.Create(q.gvk, namespace, q.text)
+	}}
+	creatingHere = verb{server: creating.server, linked: creating.linked, state: true}
+	applying     = verb{server: (*judge).apply, linked: creating.linked, apply: true}
+	updating     = verb{server: (*judge).update, linked: func(namespace string, q question) (verdict.Verdict, bool) {
+		return verdict.Update(q.gvk, namespace, q.live, q.text)
+	}}
+)
 
-// compare asks the server in parallel and the verdict about every question, and fails for each on which they differ. It returns the
-// server's answers, in the order of the questions.
-func compare(
-	t *testing.T, questions []question, server func(context.Context, question) (answer, error), ours func(question) verdict.Verdict,
-) []answer {
+// compare asks both about every question, and fails for each on which they differ. It returns the server's answers, in the order
+// of the questions.
+func (j *judge) compare(t *testing.T, questions []question, v verb) []answer {
 	t.Helper()
 	answers := make([]answer, len(questions))
 	var failures failures
@@ -88,12 +95,19 @@ func compare(
 	tasks.SetLimit(inFlight)
 	for i, q := range questions {
 		tasks.Go(func() error {
-			theirs, err := server(ctx, q)
+			theirs, err := v.server(j, ctx, q)
 			if err != nil {
 				return fmt.Errorf("%s: %w", q, err)
 			}
 			answers[i] = theirs
-			if diff := gocmp.Diff(theirs, answerOf(ours(q), theirs)); diff != "" {
+			if v.state && theirs.ofState() {
+				return nil
+			}
+			ours, linked := v.linked(j.namespace, q)
+			if !linked {
+				return fmt.Errorf("%s: no rules are linked", q)
+			}
+			if diff := cmp.Diff(theirs, answerOf(ours, theirs, v.apply), cmpopts.EquateEmpty()); diff != "" {
 				failures.add(q.String() + ": the server and the verdict differ (-server +verdict):\n" + diff)
 			}
 			return nil
@@ -128,14 +142,17 @@ func (f *failures) report(t *testing.T) {
 	}
 }
 
-// judge is the real server.
+// judge is the real server, asked about objects in a namespace of the test.
 type judge struct {
-	client rest.Interface
-	mapper meta.RESTMapper
+	*cluster
+	namespace string
+	client    rest.Interface
+	mapper    meta.RESTMapper
 }
 
-// judge returns the server as a judge, and skips the test when it is of another release than the linked rules.
-func (c *cluster) judge(t *testing.T) *judge {
+// judge returns the server as a judge once pods can be created in the namespace: admission wants the account that they run as. It
+// skips the test when the server is of another release than the linked rules.
+func (c *cluster) judge(ctx context.Context, t *testing.T, prefix string) *judge {
 	t.Helper()
 	version, err := c.Discovery().ServerVersion()
 	must(t, err)
@@ -148,11 +165,14 @@ func (c *cluster) judge(t *testing.T) *judge {
 	must(t, err)
 	groups, err := restmapper.GetAPIGroupResources(c.Discovery())
 	must(t, err)
-	return &judge{client: client, mapper: restmapper.NewDiscoveryRESTMapper(groups)}
+	namespace := c.namespace(t, prefix)
+	account := await.Object{Client: c.CoreV1().RESTClient(), Resource: "serviceaccounts", Namespace: namespace, Name: "default"}
+	must(t, second(await.Until(ctx, account, func(*corev1.ServiceAccount) bool { return true })))
+	return &judge{cluster: c, namespace: namespace, client: client, mapper: restmapper.NewDiscoveryRESTMapper(groups)}
 }
 
 // path returns the URL path of the kind's collection.
-func (j *judge) path(gvk schema.GroupVersionKind, namespace string) (string, error) {
+func (j *judge) path(gvk schema.GroupVersionKind) (string, error) {
 	mapping, err := j.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return "", err
@@ -162,39 +182,47 @@ func (j *judge) path(gvk schema.GroupVersionKind, namespace string) (string, err
 		path = "/api/" + gvk.Version
 	}
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		path += "/namespaces/" + namespace
+		path += "/namespaces/" + j.namespace
 	}
 	return path + "/" + mapping.Resource.Resource, nil
 }
 
 // create asks by a strict dry run of a POST.
-func (j *judge) create(ctx context.Context, namespace string, q question) (answer, error) {
-	path, err := j.path(q.gvk, namespace)
+func (j *judge) create(ctx context.Context, q question) (answer, error) {
+	path, err := j.path(q.gvk)
 	if err != nil {
 		return answer{}, err
 	}
-	return j.ask(ctx, j.client.Post().AbsPath(path).Body(q.text))
+	return j.ask(ctx, j.client.Post().AbsPath(path).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(q.text))
 }
 
 // update asks by a strict dry run of a PUT over the object that the manifest was read from.
-func (j *judge) update(ctx context.Context, namespace string, q question) (answer, error) {
-	path, err := j.path(q.gvk, namespace)
+func (j *judge) update(ctx context.Context, q question) (answer, error) {
+	path, err := j.path(q.gvk)
 	if err != nil {
 		return answer{}, err
 	}
 	name := q.object["metadata"].(object)["name"].(string)
-	return j.ask(ctx, j.client.Put().AbsPath(path, name).Body(q.text))
+	return j.ask(ctx, j.client.Put().AbsPath(path, name).SetHeader("Content-Type", runtime.ContentTypeJSON).Body(q.text))
+}
+
+// apply asks by a strict dry run of a server-side apply.
+func (j *judge) apply(ctx context.Context, q question) (answer, error) {
+	path, err := j.path(q.gvk)
+	if err != nil {
+		return answer{}, err
+	}
+	name := q.object["metadata"].(object)["name"].(string)
+	return j.ask(ctx, j.client.Patch(types.ApplyPatchType).AbsPath(path, name).Param("fieldManager", "kilter").Body(q.text))
 }
 
 func (j *judge) ask(ctx context.Context, request *rest.Request) (answer, error) {
 	var warnings []string
 	ctx = context.WithValue(ctx, heard{}, &warnings)
-	err := request.SetHeader("Content-Type", "application/json").
-		Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).Do(ctx).Error()
+	err := request.Param("dryRun", metav1.DryRunAll).Param("fieldValidation", metav1.FieldValidationStrict).Do(ctx).Error()
 	theirs, err := refusal(err)
 	if !theirs.refused() {
-		slices.Sort(warnings)
-		theirs.Warnings = slices.Compact(warnings)
+		theirs.Warnings = sorted(warnings)
 	}
 	return theirs, err
 }
@@ -207,78 +235,3 @@ func (heard) HandleWarningHeaderWithContext(ctx context.Context, _ int, _, text 
 		*warnings = append(*warnings, text)
 	}
 }
-
-// What the server says of a body that does not fit its type is one text.
-var (
-	strictText = regexp.MustCompile(`(unknown|duplicate) field "([^"]*)"`)
-	typeText   = regexp.MustCompile(`json: cannot unmarshal .* into Go struct field \w*\.(\S+) of type`)
-	embedded   = regexp.MustCompile(`\b[A-Z]\w*\.`) // Go structs without a field in JSON
-)
-
-// unnamed stands for the field where the server refuses in one text, without a cause.
-const unnamed = "a field without a name"
-
-// refusal returns the server's answer when it refuses. An error that is not the server's is returned as it is.
-func refusal(err error) (answer, error) {
-	status := apierrors.APIStatus(nil)
-	switch {
-	case err == nil:
-		return answer{}, nil
-	case strings.HasSuffix(err.Error(), "INTERNAL_ERROR; received from peer"): // how HTTP/2 says that the request's handler panicked
-		return answer{Causes: []string{": " + string(field.ErrorTypeInternal)}}, nil
-	case !errors.As(err, &status):
-		return answer{}, err
-	}
-	s := status.Status()
-	var causes []string
-	switch {
-	case s.Details != nil && len(s.Details.Causes) > 0:
-		for _, cause := range s.Details.Causes {
-			causes = append(causes, cause.Field+": "+string(cause.Type))
-		}
-	case s.Code == http.StatusInternalServerError && s.Reason == "":
-		return answer{Mistyped: unnamed}, nil
-	case s.Code != http.StatusBadRequest:
-		causes = []string{cmp.Or(string(s.Reason), http.StatusText(int(s.Code))) + ": " + s.Message}
-	case strictText.MatchString(s.Message):
-		for _, match := range strictText.FindAllStringSubmatch(s.Message, -1) {
-			reason := map[string]string{"unknown": verdict.ReasonUnknownField, "duplicate": string(metav1.CauseTypeFieldValueDuplicate)}[match[1]]
-			causes = append(causes, match[2]+": "+reason)
-		}
-	case typeText.MatchString(s.Message):
-		return answer{Mistyped: embedded.ReplaceAllString(typeText.FindStringSubmatch(s.Message)[1], "")}, nil
-	case strings.HasPrefix(s.Message, "the namespace of the provided object does not match"):
-		causes = []string{"metadata.namespace: " + string(metav1.CauseTypeFieldValueInvalid)}
-	default:
-		return answer{Mistyped: unnamed}, nil
-	}
-	slices.Sort(causes)
-	return answer{Causes: causes}, nil
-}
-
-// answerOf renders a verdict as the server's answer is. Of several values that do not fit their types, the verdict names each, and that
-// one counts which the server named. Where the server names none, any that the decoder can find counts.
-func answerOf(v verdict.Verdict, theirs answer) answer {
-	var mine answer
-	for _, cause := range v.Causes {
-		if cause.Apply { // the server was asked by a POST
-			continue
-		}
-		mine.Causes = append(mine.Causes, cause.Field+": "+cause.Reason)
-		mistyped := cause.Reason == string(metav1.CauseTypeTypeInvalid)
-		switch {
-		case theirs.Mistyped == unnamed && (mistyped || cause.Field == "" || cause.Reason == verdict.ReasonUnknownField),
-			mistyped && index.ReplaceAllString(cause.Field, "") == theirs.Mistyped:
-			return answer{Mistyped: theirs.Mistyped}
-		}
-	}
-	slices.Sort(mine.Causes)
-	if len(mine.Causes) == 0 {
-		mine.Warnings = slices.Clone(v.Warnings)
-		slices.Sort(mine.Warnings)
-		mine.Warnings = slices.Compact(mine.Warnings)
-	}
-	return mine
-}
-
-var index = regexp.MustCompile(`\[[^]]*\]`)

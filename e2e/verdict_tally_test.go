@@ -13,7 +13,7 @@ import (
 type tally struct {
 	total             outcomes
 	byKind, byChanges map[string]*outcomes
-	byField           map[string]*outcomes // of single changes: by each of the fields that was asked for and is a step of the changed path
+	byField           map[string]*outcomes // of single changes: by each of the wanted fields that is a step of the path
 }
 
 type outcomes struct{ accepted, refused int }

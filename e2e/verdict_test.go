@@ -2,24 +2,19 @@ package e2e
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"kilter.dev/kilter/internal/mutate"
-	"kilter.dev/kilter/manifests/verdict"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "make the same manifests as the run that printed this seed; 0 draws one")
@@ -34,28 +29,27 @@ func random(t *testing.T) *rand.Rand {
 
 // mission lists the fields that must have been changed, with both outcomes.
 var mission = strings.Fields(`
-	activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode completions concurrencyPolicy failedJobsHistoryLimit managedBy
-	maxFailedIndexes maxSurge maxUnavailable minReadySeconds parallelism partition persistentVolumeClaimRetentionPolicy podFailurePolicy
-	podManagementPolicy podReplacementPolicy progressDeadlineSeconds replicas restartPolicy revisionHistoryLimit rollingUpdate schedule selector
-	serviceName startingDeadlineSeconds strategy successPolicy successfulJobsHistoryLimit suspend template timeZone ttlSecondsAfterFinished
-	updateStrategy volumeClaimTemplates
-	affinity containers dnsPolicy env envFrom hostNetwork image initContainers livenessProbe name ports priorityClassName resources
-	securityContext tolerations topologySpreadConstraints volumeMounts volumes
-	annotations finalizers labels ownerReferences`)
+	activeDeadlineSeconds backoffLimit backoffLimitPerIndex completionMode completions concurrencyPolicy
+	failedJobsHistoryLimit managedBy maxFailedIndexes maxSurge maxUnavailable minReadySeconds parallelism partition
+	persistentVolumeClaimRetentionPolicy podFailurePolicy podManagementPolicy podReplacementPolicy progressDeadlineSeconds
+	replicas restartPolicy revisionHistoryLimit rollingUpdate schedule selector serviceName startingDeadlineSeconds strategy
+	successPolicy successfulJobsHistoryLimit suspend template timeZone ttlSecondsAfterFinished updateStrategy
+	volumeClaimTemplates affinity containers dnsPolicy env envFrom hostNetwork image initContainers livenessProbe name ports
+	priorityClassName resources securityContext tolerations topologySpreadConstraints volumeMounts volumes annotations
+	finalizers labels ownerReferences`)
 
 var workloadKinds = []string{"CronJob", "DaemonSet", "Deployment", "Job", "StatefulSet"}
 
 // pairs is how many manifests with two changes are made for each kind.
-const pairs = 250
+const pairs = 200
 
-// TestVerdictOnCreate asks the real API server, by a strict dry run, what it says of some thousands of workload manifests, and wants the
-// linked verdict to say the same: accepted or refused, the same fields for the same reasons, the same warnings.
+// TestVerdictOnCreate asks the real API server, by a strict dry run, what it says of some thousands of workload manifests, and
+// wants the linked verdict to say the same: accepted or refused, the same fields for the same reasons, the same warnings.
 func TestVerdictOnCreate(t *testing.T) {
 	t.Parallel()
-	_, c := newCluster(t)
-	r := random(t)
-	namespace, server := c.namespace(t, "verdict"), c.judge(t)
-	questions := published(t)
+	ctx, c := newCluster(t)
+	r, server := random(t), c.judge(ctx, t, "verdict")
+	var questions []question
 	table := workloadFields(t)
 	turn := r.IntN(len(workloadKinds))
 	for i, kind := range workloadKinds {
@@ -64,19 +58,8 @@ func TestVerdictOnCreate(t *testing.T) {
 		questions = append(questions, workloadQuestions(t, r, kind, tried)...)
 		questions = append(questions, workloadPairs(t, r, kind, own, pod)...)
 	}
-	answers := compare(t, questions,
-		func(ctx context.Context, q question) (answer, error) { return server.create(ctx, namespace, q) },
-		func(q question) verdict.Verdict { return verdictOnCreate(t, namespace, q) })
-
+	answers := server.compare(t, questions, creating)
 	count(questions, answers, mission...).want(t, 2_000)
-}
-
-func verdictOnCreate(t *testing.T, namespace string, q question) verdict.Verdict {
-	v, linked := verdict.Create(q.gvk, namespace, q.text)
-	if !linked {
-		t.Errorf("%s: no rules are linked", q)
-	}
-	return v
 }
 
 // everyOther returns those changes of pods that are the turn of a kind, so that each is tried in two kinds or three.
@@ -90,8 +73,8 @@ func everyOther(changes []mutate.Change, turn int) []mutate.Change {
 	return some
 }
 
-// workloadQuestions returns the valid manifests of a kind, and one question for each change, on a manifest drawn from those where it can be
-// made.
+// workloadQuestions returns the valid manifests of a kind, and one question for each change, on a manifest drawn from those where
+// it can be made.
 func workloadQuestions(t *testing.T, r *rand.Rand, kind string, changes []mutate.Change) []question {
 	t.Helper()
 	var questions []question
@@ -152,42 +135,6 @@ func workloads(t *testing.T, kind string) []manifest {
 		spec["template"] = template
 	}
 	return all
-}
-
-// published returns the workloads of examples/ and of the tests of package manifests, as they are.
-func published(t *testing.T) []question {
-	t.Helper()
-	var questions []question
-	add := func(file string, data []byte) {
-		for i, document := range documents(t, data) {
-			m := manifestOf(document)
-			m.name = fmt.Sprintf("%s document %d", file, i)
-			delete(m.object["metadata"].(object), "namespace")
-			if slices.Contains(workloadKinds, m.gvk.Kind) {
-				q, _ := m.with(t)
-				questions = append(questions, q)
-			}
-		}
-	}
-	archives, err := filepath.Glob("../manifests/testdata/verdict-*.txtar")
-	must(t, err)
-	for _, name := range archives {
-		archive, err := txtar.ParseFile(name)
-		must(t, err)
-		for _, file := range archive.Files {
-			if filepath.Ext(file.Name) == ".yaml" {
-				add(filepath.Base(name)+" "+file.Name, file.Data)
-			}
-		}
-	}
-	files, err := filepath.Glob("../examples/prod/*/*.yaml")
-	must(t, err)
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		must(t, err)
-		add(name, data)
-	}
-	return questions
 }
 
 // documents returns the objects of a YAML file.

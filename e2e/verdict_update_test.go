@@ -17,7 +17,6 @@ import (
 
 	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/internal/mutate"
-	"kilter.dev/kilter/manifests/verdict"
 )
 
 // How many updates of one and of two fields are tried on each live object.
@@ -30,33 +29,22 @@ const (
 func TestVerdictOnUpdate(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
-	r := random(t)
-	namespace, server := c.namespace(t, "verdict-update"), c.judge(t)
+	r, server := random(t), c.judge(ctx, t, "verdict-update")
 	var questions []question
 	table := workloadFields(t)
 	for _, kind := range workloadKinds {
 		for _, m := range resting(t, kind) {
-			m = c.live(ctx, t, server, namespace, m)
+			m = server.live(ctx, t, m)
 			delete(m.object["metadata"].(object), "resourceVersion") // so that a late write of a controller is no conflict
 			questions = append(questions, updateQuestions(t, r, m, table[kind])...)
 		}
 	}
-	answers := compare(t, questions,
-		func(ctx context.Context, q question) (answer, error) { return server.update(ctx, namespace, q) },
-		func(q question) verdict.Verdict { return verdictOnUpdate(t, namespace, q) })
+	answers := server.compare(t, questions, updating)
 	count(questions, answers).want(t, 1_000)
 }
 
-func verdictOnUpdate(t *testing.T, namespace string, q question) verdict.Verdict {
-	v, linked := verdict.Update(q.gvk, namespace, q.live, q.text)
-	if !linked {
-		t.Errorf("%s: no rules are linked", q)
-	}
-	return v
-}
-
-// resting returns the workloads of a kind so that none starts a pod, and Jobs both as suspended before they began and as begun: what of a Job may
-// change depends on that.
+// resting returns the workloads of a kind so that none starts a pod, and Jobs both as suspended before they began and as begun:
+// what of a Job may change depends on that.
 func resting(t *testing.T, kind string) []manifest {
 	t.Helper()
 	var all []manifest
@@ -84,13 +72,13 @@ func resting(t *testing.T, kind string) []manifest {
 }
 
 // live creates the object and returns it, as the server has it, once its controller has nothing more to do with it.
-func (c *cluster) live(ctx context.Context, t *testing.T, server *judge, namespace string, m manifest) manifest {
+func (j *judge) live(ctx context.Context, t *testing.T, m manifest) manifest {
 	t.Helper()
-	mapping, err := server.mapper.RESTMapping(m.gvk.GroupKind(), m.gvk.Version)
+	mapping, err := j.mapper.RESTMapping(m.gvk.GroupKind(), m.gvk.Version)
 	must(t, err)
-	client := dynamic.ResourceInterface(c.dynamic.Resource(mapping.Resource))
+	client := dynamic.ResourceInterface(j.dynamic.Resource(mapping.Resource))
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		client = c.dynamic.Resource(mapping.Resource).Namespace(namespace)
+		client = j.dynamic.Resource(mapping.Resource).Namespace(j.namespace)
 	} else {
 		t.Cleanup(func() {
 			if err := client.Delete(context.WithoutCancel(t.Context()), m.name, metav1.DeleteOptions{}); err != nil {
@@ -103,7 +91,7 @@ func (c *cluster) live(ctx context.Context, t *testing.T, server *judge, namespa
 	created := &unstructured.Unstructured{}
 	must(t, created.UnmarshalJSON(text))
 	must(t, second(client.Create(ctx, created, metav1.CreateOptions{})))
-	c.rested(ctx, t, mapping.Resource.Resource, namespace, m)
+	j.rested(ctx, t, mapping.Resource.Resource, m)
 
 	current, err := client.Get(ctx, m.name, metav1.GetOptions{})
 	must(t, err)
@@ -115,10 +103,10 @@ func (c *cluster) live(ctx context.Context, t *testing.T, server *judge, namespa
 }
 
 // rested waits until the object's controller has seen it.
-func (c *cluster) rested(ctx context.Context, t *testing.T, resource, namespace string, m manifest) {
+func (j *judge) rested(ctx context.Context, t *testing.T, resource string, m manifest) {
 	t.Helper()
 	var err error
-	o := await.Object{Client: c.AppsV1().RESTClient(), Resource: resource, Namespace: namespace, Name: m.name}
+	o := await.Object{Client: j.AppsV1().RESTClient(), Resource: resource, Namespace: j.namespace, Name: m.name}
 	switch m.gvk.Kind {
 	case "DaemonSet":
 		err = second(await.Until(ctx, o, func(d *appsv1.DaemonSet) bool { return d.Status.ObservedGeneration == d.Generation }))
@@ -127,10 +115,10 @@ func (c *cluster) rested(ctx context.Context, t *testing.T, resource, namespace 
 	case "StatefulSet":
 		err = second(await.Until(ctx, o, func(s *appsv1.StatefulSet) bool { return s.Status.ObservedGeneration == s.Generation }))
 	case "Job":
-		o.Client = c.BatchV1().RESTClient()
+		o.Client = j.BatchV1().RESTClient()
 		err = second(await.Until(ctx, o, func(j *batchv1.Job) bool { return j.Status.StartTime != nil || len(j.Status.Conditions) > 0 }))
 	case "PodDisruptionBudget":
-		o.Client = c.PolicyV1().RESTClient()
+		o.Client = j.PolicyV1().RESTClient()
 		err = second(await.Until(ctx, o, func(p *policyv1.PodDisruptionBudget) bool { return p.Status.ObservedGeneration == p.Generation }))
 	}
 	must(t, err)

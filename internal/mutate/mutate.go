@@ -1,5 +1,5 @@
-// Package mutate changes fields of manifests, one at a time, for tests that compare what two judges say of the same manifest. It knows
-// JSON and no Kubernetes: a Change puts a value at a path, Sweep proposes changes for every field that a manifest has.
+// Package mutate changes fields of manifests, one at a time, for tests that compare what two judges say of the same manifest. It
+// knows JSON and no Kubernetes: a Change puts a value at a path, Sweep proposes changes for every field that a manifest has.
 package mutate
 
 import (
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Change is one value at one path. A path is written as the API server writes it, list items by index and keys with dots in brackets:
-// "spec.containers[0].resources.limits[example.com/gpu]".
+// Change is one value at one path. A path is written as the API server writes it, list items by index and keys with dots in
+// brackets: "spec.containers[0].resources.limits[example.com/gpu]".
 type Change struct {
 	Path  string
 	Value any // JSON as encoding/json decodes it, with int64 for integers; or one of the Edits
@@ -45,8 +45,8 @@ func (c Change) String() string {
 	return c.Path + "=" + string(text)
 }
 
-// Apply makes the change in place and reports whether the path leads anywhere: mappings on the way are made, list items are not, save the
-// one just behind the last. Removing what is not there is no change.
+// Apply makes the change in place and reports whether the path leads anywhere: mappings on the way are made, list items are not,
+// save the one just behind the last. Removing what is not there is no change.
 func (c Change) Apply(object map[string]any) bool {
 	steps := Split(c.Path)
 	_, ok := apply(object, steps, c.Value)

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Sweep returns changes for every field of the object below its root, in the order of their paths: removed, given twice, of the wrong type,
-// and the values that validation most often has an opinion on. The fields in except are left alone, with all that is below them.
+// Sweep returns changes for every field of the object below its root, in the order of their paths: removed, given twice, of the
+// wrong type, and the values that validation most often has an opinion on. The fields in except are left alone, with all that is
+// below them.
 func Sweep(object map[string]any, except ...string) []Change {
 	var s sweep
 	s.except = except

@@ -46,7 +46,8 @@ func withHooks(rows map[string]linked) map[string]linked {
 func defaultAccount(_ context.Context, obj runtime.Object) error {
 	pod, ok := obj.(*core.Pod)
 	if ok && pod.Spec.ServiceAccountName == "" {
-		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", "default"
+		pod.Spec.ServiceAccountName = "default"
+		pod.Spec.DeprecatedServiceAccount = "default" //nolint:staticcheck // the rules want both fields to be the same
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/klog/v2"
 )
 
@@ -37,8 +38,8 @@ type Cause struct {
 const ReasonUnknownField = "UnknownField"
 
 // Create returns the API server's verdict on creating the object that json holds in namespace by server-side apply, or false when
-// no strategy is linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means "default"; it is ignored
-// for kinds that live in no namespace.
+// no strategy is linked for the kind. A manifest that names its own namespace must name the same. Empty namespace means
+// "default"; kinds that live in no namespace ignore it.
 func Create(gvk schema.GroupVersionKind, namespace string, json []byte) (Verdict, bool) {
 	kind, ok := kinds()[gvk]
 	if !ok {
@@ -101,7 +102,7 @@ func (k linked) create(ctx context.Context, obj runtime.Object) Verdict {
 	}
 	rest.WipeObjectMetaSystemFields(object)
 	rest.FillObjectMetaSystemFields(object)
-	repeated := dedupOwners(object)
+	object.SetManagedFields(nil) // the server writes them
 	if object.GetName() == "" && object.GetGenerateName() != "" {
 		object.SetName(k.strategy.GenerateName(object.GetGenerateName()))
 	}
@@ -113,19 +114,41 @@ func (k linked) create(ctx context.Context, obj runtime.Object) Verdict {
 	if err := rest.EnsureObjectNamespaceMatchesRequestNamespace(genericapirequest.NamespaceValue(ctx), object); err != nil {
 		return refusal("metadata.namespace", metav1.CauseTypeFieldValueInvalid, err)
 	}
+	ctx, heard := k.listen(ctx)
+	dedupOwners(ctx, object)
 	k.strategy.PrepareForCreate(ctx, obj)
 	if errs := rest.ValidateCreate(ctx, obj, k.strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: k.warnings(append(repeated, k.strategy.WarningsOnCreate(ctx, obj)...))}
+	return heard.verdict(k.strategy.WarningsOnCreate(ctx, obj))
 }
 
-// warnings puts what the server says of the API version before what the strategy says of the object.
-func (k linked) warnings(ofStrategy []string) []string {
-	if k.outdated == "" {
-		return ofStrategy
+// remarks collects warnings as the server does: each once, in the order in which they come up. Strategies return most, and record
+// some in the request's context.
+type remarks []string
+
+// AddWarning makes remarks a warning.Recorder of k8s.io/apiserver.
+func (r *remarks) AddWarning(_, text string) {
+	if !slices.Contains(*r, text) {
+		*r = append(*r, text)
 	}
-	return append([]string{k.outdated}, ofStrategy...)
+}
+
+// listen returns the context for a request whose warnings it collects, beginning with what is said of the API version.
+func (k linked) listen(ctx context.Context) (context.Context, *remarks) {
+	r := &remarks{}
+	if k.outdated != "" {
+		r.AddWarning("", k.outdated)
+	}
+	return warning.WithWarningRecorder(ctx, r), r
+}
+
+// verdict adds what the strategy returned.
+func (r *remarks) verdict(ofStrategy []string) Verdict {
+	for _, text := range ofStrategy {
+		r.AddWarning("", text)
+	}
+	return Verdict{Warnings: *r}
 }
 
 // recovered gives the verdict of a server whose own rules panic on an object: it drops the request.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -96,6 +97,26 @@ func TestCreate(t *testing.T) {
 			},
 		},
 		{
+			"two families in one stack", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"},"spec":{"ports":[{"port":80}],` +
+				`"ipFamilyPolicy":"SingleStack","ipFamilies":["IPv4","IPv6"]}}`,
+			[]string{`spec.ipFamilyPolicy FieldValueInvalid: Invalid value: "SingleStack": must be 'RequireDualStack' or 'PreferDualStack' ` +
+				"when multiple IP families are specified"},
+		},
+		{
+			"a node port for two ports", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"},"spec":{"type":"NodePort","ports":[` +
+				`{"name":"a","port":80,"nodePort":30080},{"name":"b","port":81,"nodePort":30080,"protocol":"UDP"}]}}`,
+			[]string{"spec.ports[1].nodePort FieldValueInvalid: Invalid value: 30080: provided port is already allocated"},
+		},
+		{
+			"a node port for one port of two protocols", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"},"spec":{"type":"NodePort",` +
+				`"ports":[{"name":"a","port":53,"nodePort":30053},{"name":"b","port":53,"nodePort":30053,"protocol":"UDP"}]}}`, nil,
+		},
+		{
+			"what even the server cannot bear", fmt.Sprintf(aJob, "a", `"completionMode":"Indexed","parallelism":1,`+
+				`"successPolicy":{"rules":[{"succeededIndexes":"0","succeededCount":1}]},`, "Never"),
+			[]string{"InternalError: the server's own rules fail on this object, and so does the request: correct what is unusual about it"},
+		},
+		{
 			"names that only server-side apply finds double", fmt.Sprintf(anApp, "Deployment", "", `,"env":[{"name":"A","value":"1"},`+
 				`{"name":"B","value":"2"},{"name":"A","value":"hunter2"}],"ports":[{"containerPort":80},{"containerPort":80,"protocol":"UDP"},`+
 				`{"containerPort":80,"protocol":"TCP"}]`),
@@ -165,6 +186,37 @@ func TestCreateWarns(t *testing.T) {
 	v, _ := Create(kindOf(t, text), "", []byte(text))
 	if len(v.Warnings) != 1 || !strings.HasPrefix(v.Warnings[0], "metadata.name: this is used in Pod names") {
 		t.Errorf("got %q", v.Warnings)
+	}
+}
+
+func TestCreateWarnsOfOldVersions(t *testing.T) {
+	v, _ := Create(gvk("v1", "Endpoints"), "", []byte(`{"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"a"}}`))
+	want := []string{"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
+	if diff := cmp.Diff(want, v.Warnings); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// Parse keeps the object as it was written, whatever is asked about it afterwards.
+func TestParse(t *testing.T) {
+	text := fmt.Sprintf(aJob, "a", "", "Always")
+	parsed, causes, known := Parse(kindOf(t, text), []byte(text))
+	if !known || len(causes) > 0 {
+		t.Fatal(known, causes)
+	}
+	before := parsed.Object.DeepCopyObject()
+	if v := parsed.Create("team-a"); len(v.Causes) != 1 {
+		t.Errorf("got %q", lines(v))
+	}
+	if diff := cmp.Diff(before, parsed.Object); diff != "" {
+		t.Errorf("Create changed the object: %s", diff)
+	}
+	job, ok := parsed.Object.(*batchv1.Job)
+	if !ok || job.Spec.BackoffLimit != nil {
+		t.Errorf("%T has defaults, or is no Job", parsed.Object)
+	}
+	if _, causes, _ := Parse(kindOf(t, text), []byte(strings.Replace(text, "template", "tmplate", 1))); len(causes) != 1 {
+		t.Errorf("an unknown field: %v", causes)
 	}
 }
 

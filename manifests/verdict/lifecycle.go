@@ -23,9 +23,10 @@ func Version() string { return minor(rules().EmulationVersion()) }
 //
 // The error says which releases can be emulated: Kubernetes itself covers the three before its own.
 //
-// Emulation does not bring back what changed without a feature gate: a rule that was relaxed or tightened outright, a new
-// warning, a field that was added ungated. Kubernetes adds next to no ungated rules, so what an emulated release refuses is almost
-// always refused by the real one as well; the other way round is not certain.
+// Emulation does not bring back what changed without a feature gate: a rule that was relaxed or tightened outright, or a warning.
+// And fields that were added since stay known: where a server of that release answers "unknown field", here the field is passed
+// over in silence while its gate is off, as by a newer server that emulates the release. So a refusal under emulation is
+// almost always the real server's too; an acceptance is less certain than one without.
 func Emulate(release string) error {
 	effective := rules()
 	want, err := version.ParseMajorMinor(strings.TrimPrefix(release, "v"))
@@ -55,8 +56,9 @@ func rules() basecompatibility.MutableEffectiveVersion {
 
 func minor(v *version.Version) string { return fmt.Sprintf("%d.%d", v.Major(), v.Minor()) }
 
-// Removed returns the release that stopped serving a built-in API version, such as "1.22", and what replaces it, or false when it
-// is still served. The source is the API's own lifecycle markers, as deleted_kinds.go in k8s.io/apiserver/pkg/server reads them.
+// Removed returns the release that stopped serving a built-in API version, such as "1.22", and what replaces it if anything
+// does, or false when it is still served. The source is the API's own lifecycle markers, which deleted_kinds.go in
+// k8s.io/apiserver/pkg/server reads.
 func Removed(gvk schema.GroupVersionKind) (release string, replacement schema.GroupVersionKind, ok bool) {
 	obj, err := builtin().New(gvk)
 	if err != nil {
@@ -66,19 +68,21 @@ func Removed(gvk schema.GroupVersionKind) (release string, replacement schema.Gr
 	if !ok {
 		return "", schema.GroupVersionKind{}, false
 	}
-	if _, ok := unmarked[gvk.GroupVersion()]; ok {
-		return minor(since), schema.GroupVersionKind{Group: gvk.Group, Version: "v1", Kind: gvk.Kind}, true
-	}
-	if replaced, ok := obj.(interface {
+	if marked, ok := obj.(interface {
 		APILifecycleReplacement() schema.GroupVersionKind
 	}); ok {
-		replacement = replaced.APILifecycleReplacement()
+		return minor(since), marked.APILifecycleReplacement(), true
 	}
-	return minor(since), replacement, true
+	for _, gv := range builtin().VersionsForGroupKind(gvk.GroupKind()) {
+		if other := gv.WithKind(gvk.Kind); served(builtin(), other) {
+			return minor(since), other, true
+		}
+	}
+	return minor(since), schema.GroupVersionKind{}, true
 }
 
 // Introduced returns the release that first served a built-in API version, such as "1.36", or false when the release in force
-// has it already. It is only ever true under Emulate.
+// has it already.
 func Introduced(gvk schema.GroupVersionKind) (release string, later bool) {
 	obj, err := builtin().New(gvk)
 	if err != nil {

@@ -107,13 +107,13 @@ func (d *duplicates) entries(list *smdschema.List, items []any, path string) {
 	}
 	first := map[string]int{}
 	for i, item := range items {
-		key := d.key(list, item)
+		key, shown := d.key(list, item)
 		if before, ok := first[key]; ok {
 			name := path[strings.LastIndexByte(path, '.')+1:]
 			d.causes = append(d.causes, Cause{
 				Field:   path + "[" + strconv.Itoa(i) + "]",
 				Reason:  string(metav1.CauseTypeFieldValueDuplicate),
-				Message: fmt.Sprintf("%s is also that of %s[%d], and server-side apply refuses two: remove one", key, name, before),
+				Message: fmt.Sprintf("%s is also that of %s[%d], and server-side apply refuses two: remove one", shown, name, before),
 				Apply:   true,
 			})
 		} else {
@@ -122,11 +122,12 @@ func (d *duplicates) entries(list *smdschema.List, items []any, path string) {
 	}
 }
 
-// key renders the key of a list entry. Keys are names, ports, paths and the like.
-func (d *duplicates) key(list *smdschema.List, item any) string {
+// key renders the key of a list entry, and how to show it. Keys are names, ports, paths and the like; an entry that is a value, and
+// its own key, is not shown.
+func (d *duplicates) key(list *smdschema.List, item any) (key, shown string) {
 	fields, ok := item.(map[string]any)
 	if !ok || len(list.Keys) == 0 {
-		return "this value"
+		return fmt.Sprintf("%T %v", item, item), "this value"
 	}
 	atom, _ := d.schema.Resolve(list.ElementType)
 	parts := make([]string, 0, len(list.Keys))
@@ -137,5 +138,6 @@ func (d *duplicates) key(list *smdschema.List, item any) string {
 		}
 		parts = append(parts, fmt.Sprintf("%s %v", name, value))
 	}
-	return strings.Join(parts, ", ")
+	key = strings.Join(parts, ", ")
+	return key, key
 }

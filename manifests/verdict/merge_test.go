@@ -79,8 +79,8 @@ func (w *listWalk) list(structure reflect.Type, name string, ref smdschema.TypeR
 	w.lines[line] = true
 }
 
-// TestUnmergeable doubles the first entry of each list of each sample, and wants a cause exactly where the server's type converter,
-// asked without any short cut, refuses the object.
+// TestUnmergeable doubles the first entry of each list of each sample, and wants a cause exactly where the server's type
+// converter, asked without any short cut, refuses the object.
 func TestUnmergeable(t *testing.T) {
 	refused, accepted := 0, 0
 	for gvk, text := range samples(t) {
@@ -111,6 +111,18 @@ func TestUnmergeable(t *testing.T) {
 	}
 	if refused < 30 || accepted < 100 {
 		t.Errorf("%d refused and %d accepted objects prove too little", refused, accepted)
+	}
+}
+
+// TestUnmergeableNamesOnlyTheRepeated has one value twice, beside another, and different ones in a second list.
+func TestUnmergeableNamesOnlyTheRepeated(t *testing.T) {
+	const text = `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"a","finalizers":["a.b/c","a.b/d","a.b/c"]},"spec":{` +
+		`"accessModes":["ReadWriteOnce","ReadOnlyMany"],"resources":{"requests":{"storage":"1Gi"}}}}`
+	v, _ := Create(kindOf(t, text), "", []byte(text))
+	want := []string{"metadata.finalizers[2] FieldValueDuplicate: this value is also that of finalizers[0], " +
+		"and server-side apply refuses two: remove one"}
+	if got := lines(v); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

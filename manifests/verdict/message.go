@@ -3,24 +3,37 @@ package verdict
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// open lists the fields whose strings may be shown: they come from closed sets or say when something runs. Every other
-// string could hold a secret.
+// open lists the fields whose values may be shown, some with the field around them: they come from closed sets, say when
+// something runs, or are addresses and names that others see. Every other string could hold a secret.
 var open = []string{
-	"action", "completionMode", "concurrencyPolicy", "dnsPolicy", "effect", "imagePullPolicy", "operator", "podManagementPolicy",
-	"podReplacementPolicy", "preemptionPolicy", "protocol", "restartPolicy", "schedule", "scheme", "scope", "terminationMessagePolicy",
-	"timeZone", "type", "whenDeleted", "whenScaled", "whenUnsatisfiable",
+	"accessModes", "action", "addressType", "admissionReviewVersions", "allocationMode", "apiGroup", "apiGroups", "apiVersion",
+	"apiVersions", "appProtocol", "cidr", "cidrs", "clusterIP", "clusterIPs", "completionMode", "concurrencyPolicy",
+	"controller", "dnsPolicy", "effect", "except", "externalIPs", "externalName", "externalTrafficPolicy", "failurePolicy",
+	"fsGroupChangePolicy", "fsGroupPolicy", "group", "handler", "hard", "host", "hosts", "imagePullPolicy",
+	"ingressClassName", "internalTrafficPolicy", "ip", "ipFamilies", "ipFamilyPolicy", "kind", "limits", "listKind",
+	"loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges", "matchPolicy", "maxSurge", "maxUnavailable", "medium",
+	"minAvailable", "mountPath", "mountPropagation", "nodeAffinityPolicy", "nodeTaintsPolicy", "nonResourceURLs", "operations",
+	"operator", "parameterNotFoundAction", "paths.path", "pathType", "persistentVolumeReclaimPolicy", "plural", "podCIDR",
+	"podCIDRs", "podManagementPolicy", "podReplacementPolicy", "policyTypes", "port", "ports.name", "preemptionPolicy",
+	"priorityClassName", "procMount", "protocol", "provisioner", "reclaimPolicy", "reinvocationPolicy", "requests", "resource",
+	"resources", "restartPolicy", "runtimeClassName", "schedule", "schedulerName", "scheme", "scope", "scopeName",
+	"selectPolicy", "sessionAffinity", "sideEffects", "signerName", "singular", "storageClassName", "supplementalGroupsPolicy",
+	"targetPort", "terminationMessagePolicy", "timeZone", "topologyKey", "type", "unhealthyPodEvictionPolicy", "usages",
+	"validationActions", "verbs", "version", "versions.name", "volumeBindingMode", "volumeLifecycleModes", "volumeMode",
+	"whenDeleted",
+	"whenScaled", "whenUnsatisfiable",
 }
-
-// closed lists the fields below which no string is ever shown.
-var closed = []string{"annotations", "args", "command", "data", "env", "stringData"}
 
 // causes turns the server's errors into causes.
 func causes(errs field.ErrorList) []Cause {
@@ -53,17 +66,21 @@ func show(err *field.Error) (string, bool) {
 	case field.ErrorTypeRequired, field.ErrorTypeForbidden, field.ErrorTypeTooLong, field.ErrorTypeTooShort, field.ErrorTypeInternal:
 		return "", false
 	}
-	switch v := reflect.Indirect(reflect.ValueOf(err.BadValue)); v.Kind() {
+	value := reflect.Indirect(reflect.ValueOf(err.BadValue))
+	switch value.Kind() {
 	case reflect.Invalid:
 		return "null", true
-	case reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
-		return fmt.Sprint(v), true
+	case reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint32, reflect.Uint64,
+		reflect.Float32, reflect.Float64:
+		return fmt.Sprint(value), true
 	}
-	switch v := err.BadValue.(type) {
+	switch v := value.Interface().(type) {
+	case resource.Quantity:
+		return v.String(), true
+	case metav1.Duration:
+		return v.Duration.String(), true
 	case intstr.IntOrString:
-		return v.String(), v.Type == intstr.Int
-	case *intstr.IntOrString:
-		return v.String(), v.Type == intstr.Int
+		return v.String(), v.Type == intstr.Int || public(err.Field)
 	}
 	s, ok := text(err.BadValue)
 	if !ok || !public(err.Field) {
@@ -72,14 +89,15 @@ func show(err *field.Error) (string, bool) {
 	return strconv.Quote(s), true
 }
 
-// public reports whether strings of the field may be shown.
+// public reports whether the values of a field may be shown.
 func public(path string) bool {
-	segments := strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
-	if slices.ContainsFunc(segments, func(s string) bool { return slices.Contains(closed, s) }) {
-		return false
-	}
-	return len(segments) > 0 && !strings.HasSuffix(path, "]") && slices.Contains(open, segments[len(segments)-1])
+	words := strings.Split(brackets.ReplaceAllLiteralString(path, ""), ".")
+	last := words[len(words)-1]
+	return slices.Contains(open, last) || len(words) > 1 && slices.Contains(open, words[len(words)-2]+"."+last)
 }
+
+// brackets are what a field path says of list entries and map keys.
+var brackets = regexp.MustCompile(`\[[^]]*\]`)
 
 // mask removes a value that must not be shown from an explanation that repeats it. Short values are masked only in quotes: they
 // may be part of a word.

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// TestMismatchesThatHide finds values of wrong types where they are not in sight: behind a later one of the same name, and within a type
-// that decodes itself.
+// TestMismatchesThatHide finds values of wrong types where they are not in sight: behind a later one of the same name, and within
+// a type that decodes itself.
 func TestMismatchesThatHide(t *testing.T) {
 	for _, test := range []struct {
 		gvk        schema.GroupVersionKind

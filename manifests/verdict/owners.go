@@ -1,17 +1,19 @@
 package verdict
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/warning"
 )
 
-// dedupOwners removes repeated owner references before anything is judged and returns the warning of that, as the server's handlers do
+// dedupOwners removes repeated owner references before anything is judged, and warns of that, as the server's handlers do
 // (dedupOwnerReferences in k8s.io/apiserver/pkg/endpoints/handlers/rest.go).
-func dedupOwners(object metav1.Object) []string {
+func dedupOwners(ctx context.Context, object metav1.Object) {
 	var kept []metav1.OwnerReference
 	var repeated []string
 	for _, owner := range object.GetOwnerReferences() {
@@ -22,9 +24,10 @@ func dedupOwners(object metav1.Object) []string {
 		}
 	}
 	if repeated == nil {
-		return nil
+		return
 	}
 	object.SetOwnerReferences(kept)
-	return []string{fmt.Sprintf(".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "+
-		"such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s", strings.Join(repeated, ", "))}
+	warning.AddWarning(ctx, "", fmt.Sprintf(".metadata.ownerReferences contains duplicate entries; API server dedups owner references "+
+		"in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s",
+		strings.Join(repeated, ", ")))
 }

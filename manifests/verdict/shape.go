@@ -123,8 +123,8 @@ func jsonFields(t reflect.Type) iter.Seq2[string, reflect.StructField] {
 		for f := range t.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			switch {
-			case name == "-" || name == "" && !(f.Anonymous && f.Type.Kind() == reflect.Struct): // an alternative that the type marshals by itself
-				continue
+			case name == "-" || name == "" && !(f.Anonymous && f.Type.Kind() == reflect.Struct):
+				continue // the type marshals it by itself
 			case name != "":
 				if !yield(name, f) {
 					return

@@ -115,8 +115,8 @@ import (
 // here, and its group's install package above.
 //
 // Not in it: kinds that only exist in alpha, since a server that serves them runs with feature gates that are off here; what is
-// answered and not stored (reviews, bindings, evictions); ComponentStatus, which nobody can create; and PodCertificateRequest, which only a
-// kubelet can sign.
+// answered and not stored (reviews, bindings, evictions); ComponentStatus, which nobody can create; and PodCertificateRequest,
+// which only a kubelet can sign.
 func table() map[string]map[string]linked {
 	return map[string]map[string]linked{
 		admissionregistrationv1.GroupName: legacy(map[string]rest.RESTCreateUpdateStrategy{

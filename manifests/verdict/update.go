@@ -18,25 +18,32 @@ import (
 //
 // A field that cannot change any more is a cause at its path, or at that of the struct around it where the server compares the
 // whole; the message tells the rule and never a value. A new object without a resourceVersion is taken for the newest where the
-// kind's strategy allows that. Without an old object (old is nil), the kinds that can be created by a PUT are judged as by Create.
+// kind's strategy allows that. Without an old object (old is nil), the kinds that can be created by a PUT are judged as created.
 func Update(gvk schema.GroupVersionKind, namespace string, old, new []byte) (Verdict, bool) {
 	kind, ok := kinds()[gvk]
 	if !ok {
 		return Verdict{}, false
 	}
 	obj, causes := decode(kind.scheme, gvk, new)
-	ctx := kind.request(gvk, "update", namespace)
-	if old == nil {
-		return kind.createByUpdate(ctx, gvk, namespace, obj, causes), true
-	}
-	existing, err := kind.stored(gvk, old)
-	if err != nil {
-		return Verdict{}, false
+	var existing runtime.Object
+	if old != nil {
+		var err error
+		if existing, err = kind.stored(gvk, old); err != nil {
+			return Verdict{}, false
+		}
 	}
 	if len(causes) > 0 {
 		return Verdict{Causes: causes}, true
 	}
-	if obj, err = kind.internal(obj); err != nil {
+	ctx := kind.request(gvk, "update", namespace)
+	switch {
+	case old == nil && !kind.strategy.AllowCreateOnUpdate(ctx):
+		return refusal("metadata.name", metav1.CauseTypeFieldValueNotFound, errors.New("there is no such object to update")), true
+	case old == nil:
+		return kind.post(gvk, namespace, obj), true
+	}
+	obj, err := kind.internal(obj)
+	if err != nil {
 		return unconvertible(), true
 	}
 	return kind.update(ctx, obj, existing), true
@@ -54,16 +61,6 @@ func (k linked) stored(gvk schema.GroupVersionKind, json []byte) (runtime.Object
 	return k.internal(obj)
 }
 
-func (k linked) createByUpdate(ctx context.Context, gvk schema.GroupVersionKind, namespace string, obj runtime.Object, causes []Cause) Verdict {
-	switch {
-	case len(causes) > 0:
-		return Verdict{Causes: causes}
-	case !k.strategy.AllowCreateOnUpdate(ctx):
-		return refusal("metadata.name", metav1.CauseTypeFieldValueNotFound, errors.New("there is no such object to update"))
-	}
-	return k.post(gvk, namespace, obj)
-}
-
 // update follows Update in k8s.io/apiserver/pkg/registry/generic/registry/store.go and BeforeUpdate in
 // k8s.io/apiserver/pkg/registry/rest/update.go, whose error would hold the causes as text only, with the values in it.
 func (k linked) update(ctx context.Context, obj, old runtime.Object) (v Verdict) {
@@ -72,7 +69,6 @@ func (k linked) update(ctx context.Context, obj, old runtime.Object) (v Verdict)
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
 	}
-	repeated := dedupOwners(object)
 	before, err := meta.Accessor(old)
 	if err != nil {
 		return refusal("metadata", metav1.CauseTypeFieldValueInvalid, err)
@@ -90,15 +86,17 @@ func (k linked) update(ctx context.Context, obj, old runtime.Object) (v Verdict)
 		return refusal("metadata.namespace", metav1.CauseTypeFieldValueInvalid, err)
 	}
 	object.SetGeneration(before.GetGeneration())
+	ctx, heard := k.listen(ctx)
+	dedupOwners(ctx, object)
 	k.strategy.PrepareForUpdate(ctx, obj, old)
 	keepSystemFields(object, before)
 	if errs := rest.ValidateUpdate(ctx, obj, old, k.strategy); len(errs) > 0 {
 		return Verdict{Causes: causes(errs)}
 	}
-	return Verdict{Warnings: k.warnings(append(repeated, k.strategy.WarningsOnUpdate(ctx, obj, old)...))}
+	return heard.verdict(k.strategy.WarningsOnUpdate(ctx, obj, old))
 }
 
-// settleResourceVersion gives an object without a version that of the old one, where the kind allows an update of whatever is there.
+// settleResourceVersion gives an object without a version that of the old one, where the kind allows to update whatever is there.
 func (k linked) settleResourceVersion(ctx context.Context, object, before metav1.Object) error {
 	switch version := object.GetResourceVersion(); {
 	case version == before.GetResourceVersion():
@@ -112,8 +110,9 @@ func (k linked) settleResourceVersion(ctx context.Context, object, before metav1
 	return nil
 }
 
-// keepSystemFields is the part of BeforeUpdate that undoes changes to what the server owns.
+// keepSystemFields is the part of BeforeUpdate that undoes changes to what the server owns; managedFields are written before it.
 func keepSystemFields(object, before metav1.Object) {
+	object.SetManagedFields(before.GetManagedFields())
 	if object.GetUID() == "" {
 		object.SetUID(before.GetUID())
 	}

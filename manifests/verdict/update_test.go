@@ -147,6 +147,27 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// A PUT creates what is not there, for the kinds that allow it.
+func TestUpdateOfNothing(t *testing.T) {
+	for kind, want := range map[string][]string{
+		"Lease":      nil,
+		"Deployment": {"metadata.name FieldValueNotFound: there is no such object to update"},
+	} {
+		for gvk, text := range samples(t) {
+			if gvk.Kind != kind {
+				continue
+			}
+			v, _ := Update(gvk, "team-a", nil, text)
+			if diff := cmp.Diff(want, lines(v)); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", kind, diff)
+			}
+			if _, ok := Update(gvk, "team-a", []byte(`{"spec":1}`), text); ok {
+				t.Errorf("%s: a verdict on an update of what is no %s", kind, kind)
+			}
+		}
+	}
+}
+
 func marshal(t *testing.T, object *unstructured.Unstructured) []byte {
 	t.Helper()
 	data, err := json.Marshal(object)
