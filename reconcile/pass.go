@@ -106,6 +106,9 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	case err != nil:
 		return fmt.Errorf("cannot read the files of %s: %w", l.snapshot.Revision, err)
 	}
+	if set, err = l.appeal(ctx, set); err != nil {
+		return err
+	}
 	r.NewCommit = l.loaded != l.snapshot.Commit
 	l.loaded, l.skipped = l.snapshot.Commit, set.Skipped
 	l.rejected, l.warnings = nil, nil
