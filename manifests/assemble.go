@@ -98,7 +98,7 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 	a.place()
 	a.lint(index)
 	a.set.Problems = sortProblems(a.problems)
-	a.set.Objects = a.valid(index)
+	a.set.Objects, a.set.Refused = a.divide(index)
 	return a.set, nil
 }
 
@@ -237,21 +237,28 @@ func (a *assembly) dependencies(x *index, local map[ID]bool) {
 	}
 }
 
-// valid returns the objects that have no error.
-func (a *assembly) valid(x *index) []*Object {
-	wrong := map[ID]bool{}
+// divide returns the objects that have no error, and those that only the API server's rules refuse.
+func (a *assembly) divide(x *index) (valid, refused []*Object) {
+	const byRules, otherwise = 1, 2
+	wrong := map[ID]int{}
 	for _, p := range a.set.Problems {
-		if p.Severity == Error {
-			wrong[p.Object] = true
+		if p.Severity == Error && p.ByRules {
+			wrong[p.Object] |= byRules
+		} else if p.Severity == Error {
+			wrong[p.Object] |= otherwise
 		}
 	}
-	objects := make([]*Object, 0, len(x.order))
+	valid = make([]*Object, 0, len(x.order))
 	for _, m := range x.order {
-		if m.object.JSON != nil && (len(wrong) == 0 || !wrong[m.object.ID]) {
-			objects = append(objects, m.object)
+		switch {
+		case m.object.JSON == nil:
+		case len(wrong) == 0 || wrong[m.object.ID] == 0:
+			valid = append(valid, m.object)
+		case wrong[m.object.ID] == byRules:
+			refused = append(refused, m.object)
 		}
 	}
-	return objects
+	return valid, refused
 }
 
 // sortProblems orders errors before warnings, and each by file, document and place.

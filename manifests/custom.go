@@ -131,7 +131,7 @@ func (c *customs) judge(ctx context.Context, missing map[verdictKey]*manifest) e
 func (a *assembly) tell(m *manifest, v verdict.Verdict) {
 	for _, cause := range v.Causes {
 		if !slices.ContainsFunc(m.problems, func(p Problem) bool { return p.Field == cause.Field && p.Reason == cause.Reason }) {
-			a.problem(m, cause.Field, Problem{Reason: cause.Reason, Severity: Error, Message: cause.Message})
+			a.problem(m, cause.Field, Problem{Reason: cause.Reason, ByRules: true, Severity: Error, Message: cause.Message})
 		}
 	}
 	for _, warning := range v.Warnings {

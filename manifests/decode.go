@@ -266,7 +266,8 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
 	for _, cause := range v.Causes {
 		at, value := document.Find(node, asWritten(gvk, cause.Field))
 		m.report(Problem{
-			Origin: d.origin(doc, at), Field: cause.Field, Reason: cause.Reason, Severity: Error, Message: unquoted(cause, value),
+			Origin: d.origin(doc, at), Field: cause.Field, Reason: cause.Reason, ByRules: true, Severity: Error,
+			Message: unquoted(cause, value),
 		})
 	}
 	for _, warning := range v.Warnings {

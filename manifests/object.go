@@ -106,6 +106,7 @@ func (o *Object) GroupVersionKind() schema.GroupVersionKind {
 // could be read that far.
 type Set struct {
 	Objects  []*Object
+	Refused  []*Object // what only the linked rules of the API server refuse, sorted: its own server may see that otherwise (Overrule)
 	Problems []Problem // errors first, then warnings, each in the order of files and lines
 	Skipped  []Skip    // documents that are deliberately not objects
 	Files    int       // files read as manifests

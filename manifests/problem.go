@@ -26,6 +26,7 @@ type Problem struct {
 	Field    string   // the API server's field path, such as "spec.template.spec.containers[0].image"; may be empty
 	Reason   string   // the API server's cause type, such as "FieldValueInvalid", or one of the Reason constants here
 	Rule     string   // the ID of the lint rule that speaks, such as "schedule-never-fires"; empty for all other problems
+	ByRules  bool     // said by the API server's rules as they are linked: a server of another version may have others
 	Severity Severity // Error or Warning
 	Message  string   // what is wrong and the way out, without any value that could be secret
 }

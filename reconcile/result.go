@@ -271,6 +271,9 @@ func troubleIn(p manifests.Problem) Trouble {
 	if p.Field != "" {
 		message = p.Field + ": " + message
 	}
+	if p.Rule != "" {
+		message += " (" + p.Rule + ")"
+	}
 	return Trouble{Origin: p.Origin, Object: p.Object, Reason: p.Reason, Message: message + p.Origin.Built()}
 }
 

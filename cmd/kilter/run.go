@@ -18,6 +18,7 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/manifests/verdict"
 	"kilter.dev/kilter/reconcile"
 )
 
@@ -32,6 +33,7 @@ type runOptions struct {
 	dataDir          string
 	listen           string
 	logFormat        string
+	kubeVersion      string
 	stdout           io.Writer
 }
 
@@ -62,6 +64,8 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags.BoolVar(&o.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
 	flags.StringVar(&o.dataDir, "data-dir", "", "directory for what is fetched; safe to delete at any time (default: a temporary one)")
 	flags.StringVar(&o.listen, "listen", "", "address that serves /metrics, /healthz and /readyz, such as :8080 (default: none)")
+	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
+		"the last word (default: "+verdict.Version()+")")
 	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
 	return cmd
 }
@@ -78,6 +82,9 @@ func (o *runOptions) run(ctx context.Context) error {
 		}
 	} else if o.once {
 		return errors.New("--once needs a Sync document: add -f sync.yaml")
+	}
+	if err := emulate(o.kubeVersion); err != nil {
+		return err
 	}
 	log, err := o.logger()
 	if err != nil {
@@ -145,11 +152,11 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 		loop.Run(ctx)
 		return nil
 	}
-	return verdict(loop.RunOnce(ctx))
+	return outcome(loop.RunOnce(ctx))
 }
 
-// verdict turns the last Result of --once into the exit code. What it says was logged already.
-func verdict(r *reconcile.Result) error {
+// outcome turns the last Result of --once into the exit code. What it says was logged already.
+func outcome(r *reconcile.Result) error {
 	switch {
 	case r == nil:
 		return &exitError{code: exitUsage, err: errors.New("interrupted before the outcome was known; run it again")}

@@ -19,7 +19,7 @@ import (
 
 	"kilter.dev/kilter/internal/report"
 	"kilter.dev/kilter/manifests"
-	rules "kilter.dev/kilter/manifests/verdict"
+	"kilter.dev/kilter/manifests/verdict"
 	"kilter.dev/kilter/source"
 )
 
@@ -78,7 +78,7 @@ Exit codes: 0 no problem, or warnings only; 1 errors, or warnings with --strict;
 	flags.StringVarP(&o.output, "output", "o", "text", "format: "+strings.Join(names, ", "))
 	flags.StringVar(&o.ref, "ref", "", "read the PATHs from this branch, tag, commit or HEAD of their local repository")
 	flags.StringVarP(&o.namespace, "namespace", "n", "default", "namespace of objects that name none")
-	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes release whose rules are asked (default: "+rules.Version()+")")
+	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes release whose rules are asked (default: "+verdict.Version()+")")
 	flags.BoolVar(&o.strict, "strict", false, "let warnings fail, too")
 	flags.Var(&o.maxFileSize, "max-file-size", "largest file that is read")
 	flags.Var(&o.maxTotalSize, "max-total-size", "most that all files may have together")
@@ -111,7 +111,7 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 	}
 	o.limits.MaxFileBytes, o.limits.MaxTreeBytes = int64(o.maxFileSize), int64(o.maxTotalSize)
 	if err := emulate(o.kubeVersion); err != nil {
-		return fmt.Errorf("--kube-version: %w", err)
+		return err
 	}
 	in, err := o.open(ctx, args)
 	if err != nil {
@@ -135,7 +135,7 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 		}}
 	}
 	found := &report.Report{
-		Set: set, Kubernetes: rules.Version(), Revision: in.revision, Version: version, Name: in.name,
+		Set: set, Kubernetes: verdict.Version(), Revision: in.revision, Version: version, Name: in.name,
 		Read: func(file string) ([]byte, error) { return fs.ReadFile(in.tree, file) },
 	}
 	if err := format(o.stdout)(o.stdout, found); err != nil {
@@ -214,7 +214,10 @@ func emulate(release string) error {
 		return nil
 	}
 	parts := strings.SplitN(release, ".", 3)
-	return rules.Emulate(strings.Join(parts[:min(len(parts), 2)], "."))
+	if err := verdict.Emulate(strings.Join(parts[:min(len(parts), 2)], ".")); err != nil {
+		return fmt.Errorf("--kube-version: %w", err)
+	}
+	return nil
 }
 
 // textFor looks at where text goes: colours and lines of files are for terminals. A NO_COLOR that is not empty forbids colours
