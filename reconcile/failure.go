@@ -50,6 +50,13 @@ type FieldCause struct {
 // Error returns the text.
 func (f *Failure) Error() string { return f.Text }
 
+// because returns the failure with a further explanation.
+func (f *Failure) because(more string) *Failure {
+	explained := *f
+	explained.Text += "; " + more
+	return &explained
+}
+
 // newFailure reads the server's answer. host is named when the server could not be reached.
 func newFailure(err error, host string) *Failure {
 	if failure := (*Failure)(nil); errors.As(err, &failure) {

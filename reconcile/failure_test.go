@@ -135,7 +135,7 @@ func TestNewFailureOverTheWire(t *testing.T) {
 	}
 	send := func() *Failure {
 		target := resource{gvr: schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, namespaced: true}
-		_, err := cluster.patch(t.Context(), target, "shop", "a", []byte(`{}`))
+		_, err := cluster.apply(t.Context(), applyRequest{target: target, namespace: "shop", name: "a", body: []byte(`{}`)})
 		if err == nil {
 			t.Fatal("the request succeeded")
 		}

@@ -69,6 +69,7 @@ type Loop struct {
 	attempts     attempts
 	fights       fights
 	waiting      waiting
+	autoscaled   autoscaled
 
 	// What was told last.
 	requested string

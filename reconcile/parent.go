@@ -95,7 +95,10 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 	if err != nil {
 		return err
 	}
-	if _, err := p.cluster.patchAs(ctx, inventory.ParentFieldManager, p.target, p.Namespace, p.Name, body); err != nil {
+	_, err = p.cluster.apply(ctx, applyRequest{
+		target: p.target, namespace: p.Namespace, name: p.Name, body: body, manager: inventory.ParentFieldManager,
+	})
+	if err != nil {
 		return err
 	}
 	p.stored = contents
@@ -105,12 +108,12 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {
 	for _, object := range set.Objects {
 		if object.ID == (manifests.ID{Kind: "Namespace", Name: p.Namespace}) {
-			content, err := body(object, p.ID())
+			content, err := body(object, p.ID(), precondition{})
 			if err != nil {
 				return err
 			}
 			namespaces := resource{gvr: schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}}
-			_, err = p.cluster.patch(ctx, namespaces, "", object.ID.Name, content)
+			_, err = p.cluster.apply(ctx, applyRequest{target: namespaces, name: object.ID.Name, body: content})
 			return err
 		}
 	}

@@ -22,15 +22,16 @@ func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resou
 		}
 		var mu sync.Mutex
 		var deleting sync.WaitGroup
-		slots := make(chan struct{}, inFlight)
 		for _, action := range plan.Actions {
 			if action.Op != diff.Delete || (len(action.After) > 0) != last || ctx.Err() != nil {
 				continue
 			}
-			slots <- struct{}{}
+			if l.cluster.throttle.take(ctx) != nil {
+				break
+			}
 			deleting.Go(func() {
-				defer func() { <-slots }()
 				change := l.act(action, func() error { return l.delete(ctx, action, places[placeOf(action.ID)]) })
+				l.cluster.throttle.give(change.Took)
 				mu.Lock()
 				defer mu.Unlock()
 				changes = append(changes, change)
@@ -47,29 +48,23 @@ func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resou
 func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	client := l.cluster.object(target, action.ID.Namespace)
-	live, err := client.Get(ctx, action.ID.Name, metav1.GetOptions{})
+	live, err := l.cluster.object(target, action.ID.Namespace).Get(ctx, action.ID.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
 		return err
 	case inventory.Kept(live.Annotations) != "":
-		return &Failure{Class: Conflict, Reason: "OwnershipConflict", Text: "it was annotated a moment ago to be kept; it stays"}
+		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "it was annotated a moment ago to be kept; it stays"}
 	case live.UID != action.Live.UID || !inventory.Member(l.parent.ID(), live):
 		return &Failure{
-			Class: Conflict, Reason: "OwnershipConflict",
+			Class: Conflict, Reason: string(OwnershipConflict),
 			Text: "it is no longer ours: somebody replaced it or took its label; it stays",
 		}
 	}
-	background := metav1.DeletePropagationBackground
-	err = client.Delete(ctx, action.ID.Name, metav1.DeleteOptions{
-		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
-		PropagationPolicy: &background,
-	})
-	if err == nil || apierrors.IsNotFound(err) {
-		l.observer.deleted(action.ID, live.UID)
-		return nil
+	if err := l.cluster.delete(ctx, target, live); err != nil {
+		return err
 	}
-	return err
+	l.observer.deleted(action.ID, live.UID)
+	return nil
 }

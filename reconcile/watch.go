@@ -135,6 +135,8 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 		Applied: object.GetAnnotations()[v1alpha1.AppliedAnnotation],
 		Kept:    inventory.Kept(object.GetAnnotations()),
 		Cascade: inventory.Cascades(object.GetAnnotations()),
+
+		ReplicasTaken: inventory.ReplicasTaken(object),
 	}
 	if entry := inventory.Entry(object); entry != nil {
 		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())

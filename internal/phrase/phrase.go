@@ -1,7 +1,10 @@
 // Package phrase words what people read. It is pure, so that every package may use it.
 package phrase
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Count returns "1 pod" or "2 pods".
 func Count[N ~int | ~int32](n N, noun string) string {
@@ -9,4 +12,13 @@ func Count[N ~int | ~int32](n N, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// List returns all of them, separated by commas.
+func List[T fmt.Stringer](all []T) string {
+	texts := make([]string, len(all))
+	for i, each := range all {
+		texts[i] = each.String()
+	}
+	return strings.Join(texts, ", ")
 }

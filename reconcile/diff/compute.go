@@ -21,6 +21,9 @@ type Input struct {
 	// Expected is the value of Live.Fields that proves that nobody changed anything since this very manifest was applied. No entry: it
 	// is not known, or this manifest was not applied yet.
 	Expected map[manifests.ID]string
+	// Ceded holds, for each desired object whose spec.replicas was left out since an autoscaler has taken them over, the Hash of its
+	// manifest as it stands in Git.
+	Ceded map[manifests.ID]string
 	// ReportDrift leaves drift alone and tells of it.
 	ReportDrift bool
 	// Prune says what may be deleted.
@@ -103,8 +106,11 @@ func (in Input) compare(object *manifests.Object) Action {
 		action.Op, action.Reason = Wait, "is being deleted; it is created again when it is gone"
 	case live.Applied != object.Hash:
 		action.Op, action.Reason = Update, "changed in Git"
-		if live.Applied == "" {
+		switch live.Applied {
+		case "":
 			action.Reason = "not yet applied by Kilter"
+		case in.Ceded[object.ID]:
+			action.Reason = "an autoscaler has taken over its replicas"
 		}
 	case !known:
 		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.

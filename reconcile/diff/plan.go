@@ -24,21 +24,25 @@ type Live struct {
 	Fields          string // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
 	Kept            string // the annotation that forbids pruning, or ""
 	Cascade         bool   // an annotation allows to delete it with all that is in it, or of its kind
+	ReplicasTaken   bool   // somebody else owns spec.replicas
 	Health          health.Health
 }
 
 // Op is what an action does.
 type Op string
 
-// The operations. None, Keep and Drift need no request.
+// The operations. None, Keep and Drift need no request. Compute plans no Adopt and no Replace: only the server knows whether an object that
+// is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a Replace.
 const (
-	Create Op = "create"
-	Update Op = "update"
-	Delete Op = "delete"
-	None   Op = "none"  // as it should be
-	Keep   Op = "keep"  // left Git, and stays for the reason given
-	Drift  Op = "drift" // differs from Git, and is only reported, as the Sync asks
-	Wait   Op = "wait"  // cannot be acted on before something else has happened, in the cluster or in Git
+	Create  Op = "create"
+	Update  Op = "update"
+	Delete  Op = "delete"
+	Adopt   Op = "adopt"   // exists, was not of the set, and becomes ours
+	Replace Op = "replace" // is deleted, to be created anew when it is gone: a field changes that must not, and its annotation allows it
+	None    Op = "none"    // as it should be
+	Keep    Op = "keep"    // left Git, and stays for the reason given
+	Drift   Op = "drift"   // differs from Git, and is only reported, as the Sync asks
+	Wait    Op = "wait"    // cannot be acted on before something else has happened, in the cluster or in Git
 )
 
 // Action is the decision on one object.
