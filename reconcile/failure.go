@@ -159,7 +159,10 @@ func withoutValue(cause metav1.CauseType, message string) string {
 	}
 	switch field.ErrorType(cause) {
 	case field.ErrorTypeRequired, field.ErrorTypeForbidden, field.ErrorTypeTooLong, field.ErrorTypeTooShort, field.ErrorTypeInternal:
-		return oneLine(message) // of these it shows none
+		// Of these it shows none. But details of several kinds end with a comparison of both objects, from the second line on: see
+		// ValidatePodUpdate and ValidatePersistentVolumeClaimUpdate in k8s.io/kubernetes/pkg/apis/core/validation.
+		message, _, _ = strings.Cut(message, "\n")
+		return oneLine(message)
 	}
 	if strings.HasSuffix(rest, "field is immutable") {
 		return "field is immutable"

@@ -53,6 +53,10 @@ func TestNewFailure(t *testing.T) {
 			"422 of two fields", invalid(field.Required(path.Child("a"), ""), field.Forbidden(path.Child("b"), "not with a")), Terminal, "Invalid",
 			"the server refuses it: spec.a: Required value; spec.b: Forbidden: not with a",
 		},
+		{
+			"422 with a comparison", invalid(field.Forbidden(path, "pod updates may not change fields\n@@ -1 +1 @@\n-  \"Value\": \""+canary+"\"")),
+			Terminal, "Invalid", "the server refuses it: spec: Forbidden: pod updates may not change fields",
+		},
 		{"422 that tells no cause", invalid(), Terminal, "Invalid", "the server refuses it as Invalid"},
 		{"400", apierrors.NewBadRequest(canary), Terminal, "BadRequest", "the server refuses it as BadRequest"},
 		{

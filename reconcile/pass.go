@@ -256,9 +256,11 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 		}
 		l.waiting.restart(change.ID) // its rollout begins anew
 	}
+	stuck := slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Op == diff.Delete && c.Failure != nil })
 	for _, action := range r.Plan.Actions {
-		// A deletion that the plan wants and that was withheld is on nobody's way.
-		going := action.Op == diff.Wait || deleted[action.ID]
+		// A deletion that the plan wants and that was withheld is on nobody's way, and so is what waits for one that failed.
+		terminating := action.Live != nil && action.Live.Health.Word == health.Terminating
+		going := action.Op == diff.Wait && (terminating || !stuck) || deleted[action.ID]
 		if _, exists := live[action.ID]; exists && action.Object == nil && going {
 			r.Leaving++
 		}

@@ -13,32 +13,27 @@ import (
 )
 
 // prune deletes what the plan wants deleted. Each deletion is decided once more on the object as the server has it now, and holds for
-// that very object only. Namespaces and CRDs take others along when they go, so they come last: see Action.After.
+// that very object only. What has to go later is not in this plan: see diff.Compute.
 func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resource) []Change {
+	var mu sync.Mutex
+	var deleting sync.WaitGroup
 	var changes []Change
-	for _, last := range []bool{false, true} {
-		if slices.ContainsFunc(changes, func(c Change) bool { return c.Failure != nil }) {
-			break // what could not be deleted must not go along with its Namespace or its kind
+	for _, action := range plan.Actions {
+		if action.Op != diff.Delete {
+			continue
 		}
-		var mu sync.Mutex
-		var deleting sync.WaitGroup
-		for _, action := range plan.Actions {
-			if action.Op != diff.Delete || (len(action.After) > 0) != last || ctx.Err() != nil {
-				continue
-			}
-			if l.cluster.throttle.take(ctx) != nil {
-				break
-			}
-			deleting.Go(func() {
-				change := l.act(action, func() error { return l.delete(ctx, action, places[placeOf(action.ID)]) })
-				l.cluster.throttle.give(change.Took)
-				mu.Lock()
-				defer mu.Unlock()
-				changes = append(changes, change)
-			})
+		if l.cluster.throttle.take(ctx) != nil {
+			break
 		}
-		deleting.Wait()
+		deleting.Go(func() {
+			change := l.act(action, func() error { return l.delete(ctx, action, places[placeOf(action.ID)]) })
+			l.cluster.throttle.give(change.Took)
+			mu.Lock()
+			defer mu.Unlock()
+			changes = append(changes, change)
+		})
 	}
+	deleting.Wait()
 	slices.SortFunc(changes, func(a, b Change) int { return a.ID.Compare(b.ID) })
 	return changes
 }

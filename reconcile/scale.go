@@ -48,39 +48,21 @@ func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*m
 	if a.set != l.set {
 		a.set, a.git = l.set, targetsIn(l.set)
 	}
-	var unexplained []string // why the cluster has to be asked, and all that its answer depends on
-	namespaces := map[string]bool{}
 	taken := map[*manifests.Object]bool{}
+	var unexplained []manifests.ID
 	for _, object := range l.set.Objects {
 		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && hasReplicas(object) {
 			taken[object] = true
 			if !a.git[object.ID] {
-				unexplained = append(unexplained, object.ID.String())
-				namespaces[object.ID.Namespace] = true
+				unexplained = append(unexplained, object.ID)
 			}
 		}
+	}
+	if err := l.askAutoscalers(ctx, unexplained, live); err != nil {
+		return nil, nil, err
 	}
 	if len(taken) == 0 {
 		return l.set, nil, nil
-	}
-	if len(unexplained) > 0 {
-		for id := range live {
-			if id.GroupKind() == autoscalerKind {
-				unexplained = append(unexplained, id.String())
-			}
-		}
-		slices.Sort(unexplained)
-		if asked := strings.Join(append(unexplained, string(l.loaded)), "\n"); asked != a.asked {
-			observed := map[manifests.ID]bool{}
-			for namespace := range namespaces {
-				targets, err := l.cluster.autoscalerTargets(ctx, namespace)
-				if err != nil {
-					return nil, nil, err
-				}
-				maps.Copy(observed, targets)
-			}
-			a.asked, a.observed = asked, observed
-		}
 	}
 	set, ceded := *l.set, map[manifests.ID]string{}
 	set.Objects = slices.Clone(l.set.Objects)
@@ -90,6 +72,42 @@ func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*m
 		}
 	}
 	return &set, ceded, nil
+}
+
+// askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says. At rest it asks once: again only when
+// other objects have to be explained, an autoscaler of the set came or went, or there is a new commit.
+func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID, live map[manifests.ID]diff.Live) error {
+	a := &l.autoscaled
+	if len(unexplained) == 0 {
+		a.asked, a.observed = "", nil
+		return nil
+	}
+	depends := []string{string(l.loaded)}
+	for id := range live {
+		if id.GroupKind() == autoscalerKind {
+			depends = append(depends, id.String())
+		}
+	}
+	namespaces := map[string]bool{}
+	for _, id := range unexplained {
+		depends = append(depends, id.String())
+		namespaces[id.Namespace] = true
+	}
+	slices.Sort(depends)
+	asked := strings.Join(depends, "\n")
+	if asked == a.asked {
+		return nil
+	}
+	observed := map[manifests.ID]bool{}
+	for namespace := range namespaces {
+		targets, err := l.cluster.autoscalerTargets(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		maps.Copy(observed, targets)
+	}
+	a.asked, a.observed = asked, observed
+	return nil
 }
 
 // adoptable returns an object as it is to be applied to one that exists and was not observed before.

@@ -19,12 +19,13 @@ type Live struct {
 	ID              manifests.ID
 	UID             types.UID
 	ResourceVersion string
-	Member          bool   // ours by inventory.Member; anything else is never deleted
-	Applied         string // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
-	Fields          string // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
-	Kept            string // the annotation that forbids pruning, or ""
-	Cascade         bool   // an annotation allows to delete it with all that is in it, or of its kind
-	ReplicasTaken   bool   // somebody else owns spec.replicas
+	Member          bool           // ours by inventory.Member; anything else is never deleted
+	Applied         string         // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
+	Fields          string         // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
+	DependsOn       []manifests.ID // what its annotation in the cluster names
+	Kept            string         // the annotation that forbids pruning, or ""
+	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
+	ReplicasTaken   bool           // somebody else owns spec.replicas
 	Health          health.Health
 }
 
@@ -52,7 +53,7 @@ type Action struct {
 	Object *manifests.Object // what Git wants; nil when the object left Git
 	Live   *Live             // what the cluster holds; nil when it holds nothing
 	Reason string            // why, in words
-	After  []manifests.ID    // what has to be done before: sorted; only IDs of this plan
+	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
 }
 
 // Writes reports whether the action sends a request that changes the cluster.

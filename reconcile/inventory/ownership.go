@@ -154,7 +154,7 @@ func rewrite(
 		if mine.Time.Before(e.Time) {
 			mine.Time = e.Time
 		}
-		if e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply {
+		if isOurs(&e) {
 			mine.APIVersion, owned = e.APIVersion, owned.Union(rest)
 			continue
 		}
@@ -181,10 +181,8 @@ var replicas = fieldpath.MakePathOrDie("spec", "replicas")
 
 // ReplicasTaken reports whether anybody but Kilter's apply owns spec.replicas, be it through the object or through its scale subresource.
 func ReplicasTaken(object metav1.Object) bool {
-	mine := Entry(object)
-	for i := range object.GetManagedFields() {
-		e := &object.GetManagedFields()[i]
-		if e == mine || e.FieldsV1 == nil || e.Subresource != "" && e.Subresource != "scale" {
+	for _, e := range object.GetManagedFields() {
+		if e.FieldsV1 == nil || isOurs(&e) || e.Subresource != "" && e.Subresource != "scale" {
 			continue
 		}
 		raw := e.FieldsV1.GetRawBytes()
