@@ -119,7 +119,7 @@ func TestAdoption(t *testing.T) {
 		},
 		{
 			name: "Flux HelmRelease", from: "Flux HelmRelease flux-system/web", deploy: createAs("helm-controller"),
-			labels: map[string]string{"helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "flux-system"},
+			labels:      map[string]string{"helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "flux-system"},
 			annotations: map[string]string{"meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "flux-system"},
 		},
 		{

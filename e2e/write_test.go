@@ -15,7 +15,9 @@ import (
 	"kilter.dev/kilter/reconcile/inventory"
 )
 
-func manifest(content string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(content), Mode: 0o644} }
+func manifest(content string) *fstest.MapFile {
+	return &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+}
 
 const podOf = `
   selector: {matchLabels: {app: a}}
@@ -99,7 +101,7 @@ func TestReplace(t *testing.T) {
 	must(t, repo.Replace("prod/claim.yaml", "volumeName: one", "volumeName: two"))
 	push(t, repo)
 	line(ctx, t, run, "failed", "PersistentVolumeClaim "+ns+"/a", "it is never replaced, since its data would go with it: put the field back")
-	line(ctx, t, run, "failed", "Service "+ns+"/a", "prod/service.yaml:6:3", "spec.clusterIPs[0]: Invalid value: may not change once set; put the field back, or let Kilter delete the object and create it anew: "+
+	line(ctx, t, run, "failed", "Service "+ns+"/a", "prod/service.yaml:5:1", "spec.clusterIPs[0]: Invalid value: may not change once set; put the field back, or let Kilter delete the object and create it anew: "+
 		"annotate it kilter.dev/recreate: allowed")
 	must(t, repo.Remove("prod/claim.yaml"))
 

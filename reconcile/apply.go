@@ -148,7 +148,7 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 		l.attempts.succeeded(action.ID)
 		return change
 	}
-	change.Failure = newFailure(err, l.cluster.host)
+	change.Failure = newFailure(err, l.cluster.host).withoutSecrets(action.Object)
 	change.Failure.Where = l.locate(action.Object, change.Failure)
 	change.Again = l.attempts.failed(action, change.Failure, l.clock())
 	return change

@@ -72,6 +72,9 @@ func newFailure(err error, host string) *Failure {
 		f.Reason = "Unknown"
 	}
 	switch {
+	case deniedByPolicy(s):
+		f.Causes = nil // they repeat the message
+		f.Text = oneLine(s.Message)
 	case len(f.Causes) > 0:
 		texts := make([]string, len(f.Causes))
 		for i, c := range f.Causes {
@@ -90,6 +93,12 @@ func newFailure(err error, host string) *Failure {
 		f.Text = oneLine(s.Message)
 	}
 	return f
+}
+
+// deniedByPolicy reports whether a ValidatingAdmissionPolicy refuses the object. Its answers look like those of validation, save that their
+// causes have no type; see k8s.io/apiserver/pkg/admission/plugin/policy/validating/dispatcher.go.
+func deniedByPolicy(s metav1.Status) bool {
+	return s.Details != nil && len(s.Details.Causes) > 0 && !slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return c.Type != "" })
 }
 
 // namespaceMissing reports whether the server refuses a namespaced object because its namespace does not exist.
@@ -130,7 +139,7 @@ func classify(s metav1.Status) Class {
 		return Transient
 	case s.Code == http.StatusConflict:
 		return Conflict
-	case s.Code == http.StatusForbidden, s.Code == http.StatusUnauthorized, s.Code == http.StatusNotFound:
+	case s.Code == http.StatusForbidden, s.Code == http.StatusUnauthorized, s.Code == http.StatusNotFound, deniedByPolicy(s):
 		return Slow
 	}
 	return Terminal

@@ -215,7 +215,7 @@ func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.L
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
 	}
-	if l.sync.Annotations[v1alpha1.AllowPruneAnnotation] == string(l.loaded) {
+	if l.allows == string(l.loaded) {
 		in.Prune.Limit = nil
 	}
 	switch {
