@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/reconcile/inventory"
@@ -64,4 +69,32 @@ func TestPrunedInReverse(t *testing.T) {
 	must(t, err)
 	line(ctx, t, run, "deleted", "Secret "+ns+"/s")
 	line(ctx, t, run, "1 object: 1 current")
+}
+
+// TestKubectlReadsTheInventory asks kubectl itself to prune by our parent. It refuses, since another tool keeps the set; told that it is its
+// own, it finds every member.
+func TestKubectlReadsTheInventory(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	ns := c.namespace(t, "kubectl")
+	_, url := repository(t, fstest.MapFS{"prod/a.yaml": configMap("a"), "prod/b.yaml": configMap("b")})
+	once(ctx, t, 0, "run", "-f", syncFile(t, ns, url, ""), "--once", "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	must(t, os.WriteFile(file, configMap("a").Data, 0o600))
+	prune := func() string {
+		kubectl := exec.CommandContext(ctx, "go", "run", "-C", "tools/kubectl", ".", "apply", "--kubeconfig", c.kubeconfig, "-n", ns, "-f", file,
+			"--prune", "--applyset", "configmap/kilter-e2e", "--server-side", "--force-conflicts", "--dry-run=server")
+		kubectl.Dir, kubectl.Env = "..", append(os.Environ(), "KUBECTL_APPLYSET=true")
+		out, _ := kubectl.CombinedOutput()
+		return string(out)
+	}
+	if out := prune(); !strings.Contains(out, `already exists and is managed by tooling "kilter" instead of "kubectl"`) {
+		t.Errorf("kubectl says %s", out)
+	}
+	_, err := c.CoreV1().ConfigMaps(ns).Patch(ctx, "kilter-e2e", types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"applyset.kubernetes.io/tooling":"kubectl/v1.37"}}}`), metav1.PatchOptions{})
+	must(t, err)
+	if out := prune(); !strings.Contains(out, "configmap/b pruned (server dry run)") || strings.Contains(out, "configmap/a pruned") {
+		t.Errorf("kubectl says %s", out)
+	}
 }
