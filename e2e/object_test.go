@@ -97,9 +97,9 @@ func TestSyncObject(t *testing.T) {
 	}))
 	untilReady(ctx, t, sync, metav1.ConditionTrue)
 
-	// An allowance takes effect at once: nothing else has changed, and the interval is long over before a look would show it.
-	patch(ctx, t, syncs, shop, `{"spec":{"maxPrune":0}}`)
-	must(t, repo.Remove("prod/config/web.yaml"))
+	// An allowance takes effect without a new spec.
+	patch(ctx, t, syncs, shop, `{"spec":{"maxPrune":"0"}}`)
+	must(t, repo.Remove("prod/cronjobs/heartbeat.yaml"))
 	commit := push(t, repo)
 	must(t, second(await.Until(ctx, sync, func(s *v1alpha1.Sync) bool {
 		return meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady).Reason == "PruneBlocked"
