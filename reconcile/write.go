@@ -127,7 +127,8 @@ func (w *write) record(stored *metav1.PartialObjectMetadata, err error) error {
 		return err
 	}
 	live := w.loop.observer.record(w.object.ID, stored)
-	w.loop.expected.set(w.object, live.Fields)
+	// What is observed may be newer than the answer: somebody was quicker to change the object than the answer to arrive.
+	w.loop.expected.set(w.object, reduce(w.loop.parent.ID(), w.object.ID, stored).Fields)
 	w.loop.fights.applied(w.object, w.out.taken, w.loop.clock())
 	w.out.live = &live
 	return nil
