@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -120,7 +121,7 @@ func TestForeignObjectsStay(t *testing.T) {
 	}
 }
 
-// TestTwoSyncsOneObject lets two Syncs want the same object. Each takes it from the other; they are slowed down and say so.
+// TestTwoSyncsOneObject lets two Syncs want the same object. It stays with the one that has it, whichever is restarted.
 func TestTwoSyncsOneObject(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
@@ -134,6 +135,38 @@ func TestTwoSyncsOneObject(t *testing.T) {
 
 	one := kilter(t, "run", "-f", first, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
 	line(ctx, t, one, "1 object: 1 current")
-	kilter(t, "run", "-f", second, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
-	line(ctx, t, one, "failed", "ConfigMap "+ns+"/wanted", "somebody else keeps changing it")
+	before, err := c.CoreV1().ConfigMaps(ns).Get(ctx, "wanted", metav1.GetOptions{})
+	must(t, err)
+	two := kilter(t, "run", "-f", second, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	line(ctx, t, two, "failed", "ConfigMap "+ns+"/wanted", "it belongs to ConfigMap "+ns+"/kilter-e2e")
+	must(t, one.Stop(patience))
+	once(ctx, t, 1, "run", "-f", second, "--once", "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	once(ctx, t, 0, "run", "-f", first, "--once", "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	after, err := c.CoreV1().ConfigMaps(ns).Get(ctx, "wanted", metav1.GetOptions{})
+	must(t, err)
+	if after.ResourceVersion != before.ResourceVersion {
+		t.Errorf("it was written to: %v", after.ManagedFields)
+	}
+}
+
+// TestFight changes an object whenever Kilter has put it right. Kilter says who does it, and slows down.
+func TestFight(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	ns := c.namespace(t, "fight")
+	_, url := repository(t, fstest.MapFS{"prod/wanted.yaml": configMap("wanted")})
+	events, err := c.CoreV1().ConfigMaps(ns).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=wanted"})
+	must(t, err)
+	defer events.Stop()
+	go func() {
+		for event := range events.ResultChan() {
+			if cm, ok := event.Object.(*corev1.ConfigMap); ok && cm.Data["key"] == "value" {
+				_, _ = c.CoreV1().ConfigMaps(ns).Patch(ctx, "wanted", types.MergePatchType, []byte(`{"data":{"key":"theirs"}}`),
+					metav1.PatchOptions{FieldManager: "somebody"})
+			}
+		}
+	}()
+	run := kilter(t, "run", "-f", syncFile(t, ns, url, ""), "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
+	line(ctx, t, run, "updated", "changed by somebody else in the cluster; taken over from somebody (.data.key)")
+	line(ctx, t, run, "failed", "somebody (.data.key) keeps changing it: it was applied 10 times in a row, and is applied more slowly now")
 }

@@ -97,6 +97,16 @@ func TestSyncObject(t *testing.T) {
 	}))
 	untilReady(ctx, t, sync, metav1.ConditionTrue)
 
+	// An allowance takes effect without a new spec.
+	patch(ctx, t, syncs, shop, `{"spec":{"maxPrune":"0"}}`)
+	must(t, repo.Remove("prod/cronjobs/heartbeat.yaml"))
+	commit := push(t, repo)
+	must(t, second(await.Until(ctx, sync, func(s *v1alpha1.Sync) bool {
+		return meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady).Reason == "PruneBlocked"
+	})))
+	patch(ctx, t, syncs, shop, fmt.Sprintf(`{"metadata":{"annotations":{"kilter.dev/allow-prune":%q}}}`, commit))
+	untilReady(ctx, t, sync, metav1.ConditionTrue)
+
 	// A deleted Sync leaves its workloads as they are, and the loop ends.
 	must(t, syncs.Delete().Namespace(shop).Resource(v1alpha1.SyncResource).Name("shop").Do(ctx).Error())
 	must(t, await.Gone[v1alpha1.Sync](ctx, sync))

@@ -25,6 +25,7 @@ var honoured = map[string]struct {
 	ours + "allow-prune":                      {kinds: []string{"Sync"}},
 	ours + "lint-ignore":                      {},
 	ours + "prune":                            {values: []string{"disabled", "enabled"}},
+	ours + "recreate":                         {values: []string{"allowed"}},
 	ours + "requestedAt":                      {kinds: []string{"Sync"}},
 	annotationDependsOn:                       {},
 	annotationLocalConfig:                     {values: []string{"true", "false"}},
@@ -38,6 +39,7 @@ var cascades = []string{"/Namespace", apiextensionsv1.GroupName + "/CustomResour
 const (
 	order = "to apply it after others, name them in " + annotationDependsOn
 	keep  = "to keep it when it leaves Git, write " + ours + "prune: disabled"
+	force = "to let it be deleted and created again when an immutable field changes, write " + ours + "recreate: allowed"
 )
 
 // foreign lists other tools' annotations that have no effect here, with what to do instead.
@@ -48,14 +50,14 @@ var foreign = map[string]string{
 	"argocd.argoproj.io/sync-options":       "objects are always applied on the server's side; " + keep,
 	"argocd.argoproj.io/sync-wave":          order,
 
-	"kustomize.toolkit.fluxcd.io/force":     "an immutable field is reported, and nothing is deleted to change it",
+	"kustomize.toolkit.fluxcd.io/force":     force,
 	"kustomize.toolkit.fluxcd.io/prune":     keep,
 	"kustomize.toolkit.fluxcd.io/reconcile": "it is kept as Git says; to leave it out, write " + annotationLocalConfig + `: "true"`,
 	"kustomize.toolkit.fluxcd.io/ssa":       "fields that the manifest leaves out belong to whoever sets them",
 
 	"kapp.k14s.io/change-group":    order,
 	"kapp.k14s.io/change-rule":     order,
-	"kapp.k14s.io/update-strategy": "an immutable field is reported, and nothing is deleted to change it",
+	"kapp.k14s.io/update-strategy": force,
 
 	"helm.sh/hook":               "it is applied with everything else; " + order,
 	"helm.sh/hook-delete-policy": "a Job stays as long as its ttlSecondsAfterFinished says",

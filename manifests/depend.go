@@ -29,6 +29,21 @@ func (m *manifest) dependencies(text string, refuse func(message string)) {
 	m.object.DependsOn = slices.Compact(m.object.DependsOn)
 }
 
+// DependsOnAnnotation names what an object comes after.
+const DependsOnAnnotation = annotationDependsOn
+
+// References returns the IDs in a value of config.kubernetes.io/depends-on, in their order. What names nothing is left out: Load reports it
+// where the annotation stands in Git, and in the cluster nobody is there to be told.
+func References(text string) []ID {
+	var ids []ID
+	for reference := range strings.SplitSeq(text, ",") {
+		if id, err := parseReference(strings.TrimSpace(reference)); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // parseReference reads "group/namespaces/namespace/Kind/name" or, for cluster-scoped objects, "group/Kind/name". The core group is
 // empty: "/namespaces/default/ConfigMap/settings".
 func parseReference(text string) (ID, error) {

@@ -32,7 +32,7 @@ func (l *Loop) appeal(ctx context.Context, set *manifests.Set) (*manifests.Set, 
 	}
 	rulings := make([]manifests.Ruling, len(set.Refused))
 	asking, ctx := errgroup.WithContext(ctx)
-	asking.SetLimit(inFlight)
+	asking.SetLimit(firstLimit)
 	for i, object := range set.Refused {
 		asking.Go(func() error {
 			failure := l.ask(ctx, object)
@@ -63,7 +63,7 @@ func (l *Loop) ask(ctx context.Context, object *manifests.Object) *Failure {
 	if err != nil {
 		return newFailure(err, l.cluster.host)
 	}
-	content, err := marked(object, l.parent.ID())
+	content, err := marked(object, l.parent.ID(), precondition{})
 	if err != nil {
 		return newFailure(err, l.cluster.host)
 	}

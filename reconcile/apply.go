@@ -6,18 +6,15 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 )
 
-// inFlight is how many requests are under way at once: where a server on two cores stops getting faster.
-const inFlight = 32
-
 // Change is what became of one action that writes.
 type Change struct {
 	diff.Action
+	From    string   // of an Adopt: whose the object was; may be empty
+	Taken   []Taken  // fields that others owned and had other values in
 	Failure *Failure // nil when it was done
 	Took    time.Duration
 	Tried   bool // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
@@ -38,11 +35,11 @@ type applied struct {
 	blocked []Blocked
 }
 
-// apply sends one request per create and update of the plan, in parallel, each as soon as everything in its After is done: what was
+// apply writes every create and update of the plan, in parallel, each as soon as everything in its After is done: what was
 // unchanged and is Current, or what this call applied and whose kind is done when it exists. Whatever waits for more than
 // that is returned as blocked; the event that it waits for starts the next pass.
 func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resource) applied {
-	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}, slots: make(chan struct{}, inFlight)}
+	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
 	for _, action := range plan.Actions {
 		if action.Object != nil {
 			run.state[action.ID] = &node{action: action, todo: action.Op == diff.Create || action.Op == diff.Update}
@@ -75,7 +72,6 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 type applyRun struct {
 	loop    *Loop
 	places  map[place]resource
-	slots   chan struct{}
 	sending sync.WaitGroup
 
 	mu    sync.Mutex
@@ -103,29 +99,28 @@ func (n *node) done() bool {
 // send applies n when a slot is free, and then whatever waited for it alone.
 func (r *applyRun) send(ctx context.Context, n *node) {
 	r.sending.Go(func() {
-		select {
-		case r.slots <- struct{}{}:
-		case <-ctx.Done():
+		throttle := r.loop.cluster.throttle
+		if throttle.take(ctx) != nil {
 			return
 		}
-		if ctx.Err() != nil {
-			<-r.slots
-			return
-		}
-		var stored *diff.Live
+		out := written{op: n.action.Op}
 		change := r.loop.act(n.action, func() (err error) {
 			if slowed := r.loop.fights.slowed(n.action.Object, r.loop.clock()); slowed != nil {
 				return slowed
 			}
-			stored, err = r.loop.request(ctx, n.action.Object, r.places)
+			out, err = r.loop.write(ctx, n.action, r.places)
 			return err
 		})
-		change.Same = stored != nil && n.action.Live != nil && stored.ResourceVersion == n.action.Live.ResourceVersion
-		<-r.slots
+		throttle.give(change.Took)
+		change.From, change.Taken = out.from, out.taken
+		if change.Tried {
+			change.Op = out.op
+		}
+		change.Same = out.live != nil && n.action.Live != nil && out.live.ResourceVersion == n.action.Live.ResourceVersion
 
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		n.change, n.live = &change, stored
+		n.change, n.live = &change, out.live
 		if !n.done() {
 			return
 		}
@@ -153,7 +148,7 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 		l.attempts.succeeded(action.ID)
 		return change
 	}
-	change.Failure = newFailure(err, l.cluster.host)
+	change.Failure = newFailure(err, l.cluster.host).withoutSecrets(action.Object)
 	change.Failure.Where = l.locate(action.Object, change.Failure)
 	change.Again = l.attempts.failed(action, change.Failure, l.clock())
 	return change
@@ -169,36 +164,6 @@ func (l *Loop) locate(object *manifests.Object, failure *Failure) manifests.Orig
 		return object.Origin
 	}
 	return manifests.Locate(l.snapshot.Tree, object.Origin, failure.Causes[0].Field)
-}
-
-func (l *Loop) request(ctx context.Context, object *manifests.Object, places map[place]resource) (*diff.Live, error) {
-	target, ok := places[placeOf(object.ID)]
-	if !ok {
-		// The kind is defined in this very commit, and its CRD was established a moment ago.
-		l.cluster.mapper.Reset()
-		var err error
-		target, err = l.cluster.resolve(object.ID.GroupKind(), object.Version)
-		switch {
-		case meta.IsNoMatchError(err):
-			return nil, &Failure{Class: Transient, Reason: "UnknownKind", Text: "the API server does not serve its kind yet"}
-		case err != nil:
-			return nil, err
-		}
-		defer signal(l.observer.changed) // for the next pass to watch it
-	}
-	target.gvr.Version = object.Version
-	content, err := body(object, l.parent.ID())
-	if err != nil {
-		return nil, err
-	}
-	stored, err := l.cluster.patch(ctx, target, object.ID.Namespace, object.ID.Name, content)
-	if err != nil {
-		return nil, err
-	}
-	live := l.observer.record(object.ID, stored)
-	l.expected.set(object, live.Fields)
-	l.fights.applied(object, l.clock())
-	return &live, nil
 }
 
 // result collects what was done and what is left waiting, in the plan's order.

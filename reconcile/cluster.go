@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -29,14 +30,19 @@ type Cluster struct {
 	metadata   metadata.Interface
 	dynamic    dynamic.Interface
 	kubernetes kubernetes.Interface
+	throttle   *throttle // of the server, whoever writes to it
 	mapper     *restmapper.DeferredDiscoveryRESTMapper
 }
 
 // Connect returns the clients for config. It sends no request. Client-side rate limits are off: the server's own priority and
 // fairness decides.
-func Connect(config *rest.Config) (*Cluster, error) {
+func Connect(config *rest.Config) (*Cluster, error) { return connect(config, newThrottle()) }
+
+func connect(config *rest.Config, t *throttle) (*Cluster, error) {
+	c := &Cluster{host: config.Host, config: config, throttle: t}
 	config = rest.CopyConfig(config)
 	config.QPS = -1
+	config.Wrap(t.watching)
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the connection to %s: %w", config.Host, err)
@@ -45,7 +51,6 @@ func Connect(config *rest.Config) (*Cluster, error) {
 	protobuf.ContentType = "application/vnd.kubernetes.protobuf"
 	protobuf.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 
-	c := &Cluster{host: config.Host, config: config}
 	if c.metadata, err = metadata.NewForConfigAndClient(config, client); err != nil {
 		return nil, err
 	}
@@ -67,7 +72,7 @@ func Connect(config *rest.Config) (*Cluster, error) {
 func (c *Cluster) As(namespace, serviceAccount string) (*Cluster, error) {
 	config := rest.CopyConfig(c.config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + serviceAccount}
-	return Connect(config)
+	return connect(config, c.throttle)
 }
 
 // resource is where objects of one kind are reached.
@@ -97,21 +102,30 @@ func (c *Cluster) object(r resource, namespace string) metadata.ResourceInterfac
 	return c.metadata.Resource(r.gvr).Namespace(namespace)
 }
 
-// patch sends body by forced server-side apply and returns the metadata of what the server stored.
-// It runs to its end even when ctx is cancelled, within requestTimeout: an apply that is cut off has an unknown outcome.
-func (c *Cluster) patch(ctx context.Context, r resource, namespace, name string, body []byte) (*metav1.PartialObjectMetadata, error) {
-	return c.patchAs(ctx, inventory.FieldManager, r, namespace, name, body)
+// applyRequest is one server-side apply.
+type applyRequest struct {
+	target          resource
+	namespace, name string
+	body            []byte
+	manager         string // empty: inventory.FieldManager
+	polite          bool   // refused with 409 where another manager owns a field and has another value in it
+	subresource     string
 }
 
-// patchAs is patch under another field manager's name, for what is not a manifest: those fields must not be mixed up with Git's.
-func (c *Cluster) patchAs(ctx context.Context, manager string, r resource, namespace, name string, body []byte, subresources ...string) (
-	*metav1.PartialObjectMetadata, error,
-) {
+// apply sends one server-side apply and returns the metadata of what the server stored. It is forced, unless it is polite.
+// It runs to its end even when ctx is cancelled, within requestTimeout: an apply that is cut off has an unknown outcome.
+func (c *Cluster) apply(ctx context.Context, r applyRequest) (*metav1.PartialObjectMetadata, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	force := true
-	options := metav1.PatchOptions{FieldManager: manager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
-	return c.object(r, namespace).Patch(ctx, name, types.ApplyPatchType, body, options, subresources...)
+	force := !r.polite
+	options := metav1.PatchOptions{
+		FieldManager: cmp.Or(r.manager, inventory.FieldManager), Force: &force, FieldValidation: metav1.FieldValidationStrict,
+	}
+	var subresources []string
+	if r.subresource != "" {
+		subresources = append(subresources, r.subresource)
+	}
+	return c.object(r.target, r.namespace).Patch(ctx, r.name, types.ApplyPatchType, r.body, options, subresources...)
 }
 
 // Secret returns the data of one Secret, as it is now.

@@ -148,10 +148,13 @@ func (c *Controller) handle(ctx context.Context, loops map[types.NamespacedName]
 		c.Log.Error("cannot read a Sync", "object", name, "why", err.Error())
 		return
 	}
-	if current != nil && current.loop != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation &&
-		current.sync.Annotations[v1alpha1.AllowPruneAnnotation] == wanted.Annotations[v1alpha1.AllowPruneAnnotation] {
-		if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != current.sync.Annotations[v1alpha1.RequestedAtAnnotation] {
-			current.sync = wanted
+	if current != nil && current.loop != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation {
+		before := current.sync.Annotations
+		current.sync = wanted
+		if commit := wanted.Annotations[v1alpha1.AllowPruneAnnotation]; commit != before[v1alpha1.AllowPruneAnnotation] {
+			current.loop.AllowPrune(commit)
+		}
+		if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != before[v1alpha1.RequestedAtAnnotation] {
 			current.loop.Request(request)
 		}
 		return

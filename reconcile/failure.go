@@ -50,6 +50,13 @@ type FieldCause struct {
 // Error returns the text.
 func (f *Failure) Error() string { return f.Text }
 
+// because returns the failure with a further explanation.
+func (f *Failure) because(more string) *Failure {
+	explained := *f
+	explained.Text += "; " + more
+	return &explained
+}
+
 // newFailure reads the server's answer. host is named when the server could not be reached.
 func newFailure(err error, host string) *Failure {
 	if failure := (*Failure)(nil); errors.As(err, &failure) {
@@ -65,6 +72,9 @@ func newFailure(err error, host string) *Failure {
 		f.Reason = "Unknown"
 	}
 	switch {
+	case deniedByPolicy(s):
+		f.Causes = nil // they repeat the message
+		f.Text = oneLine(s.Message)
 	case len(f.Causes) > 0:
 		texts := make([]string, len(f.Causes))
 		for i, c := range f.Causes {
@@ -83,6 +93,12 @@ func newFailure(err error, host string) *Failure {
 		f.Text = oneLine(s.Message)
 	}
 	return f
+}
+
+// deniedByPolicy reports whether a ValidatingAdmissionPolicy refuses the object. Its answers look like those of validation, save that their
+// causes have no type; see k8s.io/apiserver/pkg/admission/plugin/policy/validating/dispatcher.go.
+func deniedByPolicy(s metav1.Status) bool {
+	return s.Details != nil && len(s.Details.Causes) > 0 && !slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return c.Type != "" })
 }
 
 // namespaceMissing reports whether the server refuses a namespaced object because its namespace does not exist.
@@ -123,7 +139,7 @@ func classify(s metav1.Status) Class {
 		return Transient
 	case s.Code == http.StatusConflict:
 		return Conflict
-	case s.Code == http.StatusForbidden, s.Code == http.StatusUnauthorized, s.Code == http.StatusNotFound:
+	case s.Code == http.StatusForbidden, s.Code == http.StatusUnauthorized, s.Code == http.StatusNotFound, deniedByPolicy(s):
 		return Slow
 	}
 	return Terminal
@@ -152,7 +168,10 @@ func withoutValue(cause metav1.CauseType, message string) string {
 	}
 	switch field.ErrorType(cause) {
 	case field.ErrorTypeRequired, field.ErrorTypeForbidden, field.ErrorTypeTooLong, field.ErrorTypeTooShort, field.ErrorTypeInternal:
-		return oneLine(message) // of these it shows none
+		// Of these it shows none. But details of several kinds end with a comparison of both objects, from the second line on: see
+		// ValidatePodUpdate and ValidatePersistentVolumeClaimUpdate in k8s.io/kubernetes/pkg/apis/core/validation.
+		message, _, _ = strings.Cut(message, "\n")
+		return oneLine(message)
 	}
 	if strings.HasSuffix(rest, "field is immutable") {
 		return "field is immutable"

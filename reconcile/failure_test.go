@@ -53,6 +53,10 @@ func TestNewFailure(t *testing.T) {
 			"422 of two fields", invalid(field.Required(path.Child("a"), ""), field.Forbidden(path.Child("b"), "not with a")), Terminal, "Invalid",
 			"the server refuses it: spec.a: Required value; spec.b: Forbidden: not with a",
 		},
+		{
+			"422 with a comparison", invalid(field.Forbidden(path, "pod updates may not change fields\n@@ -1 +1 @@\n-  \"Value\": \""+canary+"\"")),
+			Terminal, "Invalid", "the server refuses it: spec: Forbidden: pod updates may not change fields",
+		},
 		{"422 that tells no cause", invalid(), Terminal, "Invalid", "the server refuses it as Invalid"},
 		{"400", apierrors.NewBadRequest(canary), Terminal, "BadRequest", "the server refuses it as BadRequest"},
 		{
@@ -135,7 +139,7 @@ func TestNewFailureOverTheWire(t *testing.T) {
 	}
 	send := func() *Failure {
 		target := resource{gvr: schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, namespaced: true}
-		_, err := cluster.patch(t.Context(), target, "shop", "a", []byte(`{}`))
+		_, err := cluster.apply(t.Context(), applyRequest{target: target, namespace: "shop", name: "a", body: []byte(`{}`)})
 		if err == nil {
 			t.Fatal("the request succeeded")
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -17,16 +18,26 @@ import (
 	"kilter.dev/kilter/reconcile/inventory"
 )
 
+// precondition limits an apply to one state of the object; the zero value to none.
+type precondition struct {
+	uid             string
+	resourceVersion string
+}
+
+// neverStored is a resourceVersion that no object has: etcd counts its own first, empty state as 1. An apply with it succeeds only where
+// there is no object to compare it with. It is not stored.
+const neverStored = "1"
+
 // body returns the request that applies an object: the manifest, the set's label, and the hash of the manifest.
-func body(object *manifests.Object, setID string) ([]byte, error) {
-	content, err := marked(object, setID)
+func body(object *manifests.Object, setID string, only precondition) ([]byte, error) {
+	content, err := marked(object, setID, only)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(content.Object)
 }
 
-func marked(object *manifests.Object, setID string) (*unstructured.Unstructured, error) {
+func marked(object *manifests.Object, setID string, only precondition) (*unstructured.Unstructured, error) {
 	var content unstructured.Unstructured
 	if err := json.Unmarshal(object.JSON, &content.Object); err != nil {
 		return nil, fmt.Errorf("cannot read %s again: %w", object.ID, err)
@@ -36,6 +47,12 @@ func marked(object *manifests.Object, setID string) (*unstructured.Unstructured,
 	}
 	if err := unstructured.SetNestedField(content.Object, object.Hash, "metadata", "annotations", v1alpha1.AppliedAnnotation); err != nil {
 		return nil, err
+	}
+	if only.uid != "" {
+		content.SetUID(types.UID(only.uid))
+	}
+	if only.resourceVersion != "" {
+		content.SetResourceVersion(only.resourceVersion)
 	}
 	return &content, nil
 }
@@ -64,7 +81,7 @@ func (f fieldSets) expected(object *manifests.Object, setID string) (string, boo
 	if !scheme.Scheme.Recognizes(object.GroupVersionKind()) {
 		return "", false
 	}
-	content, err := marked(object, setID)
+	content, err := marked(object, setID, precondition{})
 	if err != nil {
 		return "", false
 	}

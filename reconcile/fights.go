@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 )
 
@@ -27,17 +28,22 @@ type fight struct {
 	hash    string
 	applies int // in a row, less than calm apart
 	last    time.Time
+	others  string // who owned what the last apply took over, as far as the server told
 }
 
-// applied notes an apply that succeeded.
-func (f *fights) applied(object *manifests.Object, now time.Time) {
+// applied notes an apply that succeeded, and what it took over from others.
+func (f *fights) applied(object *manifests.Object, taken []Taken, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	known := f.by[object.ID]
 	if known.hash != object.Hash || now.Sub(known.last) >= calm {
-		known.applies = 0
+		known = fight{hash: object.Hash}
 	}
-	f.by[object.ID] = fight{hash: object.Hash, applies: known.applies + 1, last: now}
+	if len(taken) > 0 {
+		known.others = phrase.List(taken)
+	}
+	known.applies, known.last = known.applies+1, now
+	f.by[object.ID] = known
 }
 
 // slowed returns a Failure while an object has to wait before the same manifest is applied to it once more.
@@ -51,9 +57,12 @@ func (f *fights) slowed(object *manifests.Object, now time.Time) *Failure {
 	if !now.Before(known.last.Add(backoff(time.Second, slowest, known.applies-freeApplies+1))) {
 		return nil
 	}
-	return &Failure{Class: Conflict, Reason: "OwnershipConflict", Text: fmt.Sprintf(
-		"somebody else keeps changing it: it was applied %d times in a row, and is applied more slowly now; see who writes to it in "+
-			"its metadata.managedFields", known.applies)}
+	who, where := "somebody else", "; see who writes to it in its metadata.managedFields"
+	if known.others != "" {
+		who, where = known.others, ""
+	}
+	return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: fmt.Sprintf(
+		"%s keeps changing it: it was applied %d times in a row, and is applied more slowly now%s", who, known.applies, where)}
 }
 
 // keep forgets objects that are not in set.

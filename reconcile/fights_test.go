@@ -20,7 +20,7 @@ func TestFightsGrowSlower(t *testing.T) {
 			now = now.Add(time.Second)
 			continue
 		}
-		f.applied(object, now)
+		f.applied(object, nil, now)
 		applies++
 		now = now.Add(10 * time.Millisecond)
 	}
@@ -35,7 +35,7 @@ func TestFightsGrowSlower(t *testing.T) {
 	if f.slowed(&manifests.Object{ID: object.ID, Hash: "2"}, now) != nil {
 		t.Error("another manifest has to wait")
 	}
-	if f.applied(object, now.Add(2*calm)); f.slowed(object, now.Add(2*calm)) != nil {
+	if f.applied(object, nil, now.Add(2*calm)); f.slowed(object, now.Add(2*calm)) != nil {
 		t.Error("an object that was left in peace has to wait")
 	}
 }

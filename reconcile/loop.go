@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -42,6 +43,7 @@ type Loop struct {
 	log      *slog.Logger
 	clock    func() time.Time
 	requests chan string
+	allowed  chan string // the newest value of the Sync's AllowPruneAnnotation
 
 	// What the repository says.
 	looks      looks
@@ -69,6 +71,8 @@ type Loop struct {
 	attempts     attempts
 	fights       fights
 	waiting      waiting
+	autoscaled   autoscaled
+	allows       string // the commit whose deletions may exceed spec.maxPrune
 
 	// What was told last.
 	requested string
@@ -80,6 +84,8 @@ func NewLoop(o Options) (*Loop, error) {
 	l := &Loop{
 		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, publish: o.Publish, log: o.Log, clock: o.Clock,
 		requests: make(chan string, 1),
+		allowed:  make(chan string, 1),
+		allows:   o.Sync.Annotations[v1alpha1.AllowPruneAnnotation],
 		looks:    looks{fetch: o.Fetch, interval: o.Sync.Spec.Interval.Duration, clock: o.Clock, found: make(chan look, 1)},
 		expected: expectations{by: map[manifests.ID]expectation{}},
 		attempts: attempts{by: map[manifests.ID]attempt{}},
@@ -111,6 +117,15 @@ func (l *Loop) Request(value string) {
 	l.requests <- value
 }
 
+// AllowPrune tells the loop that the Sync's AllowPruneAnnotation has another value.
+func (l *Loop) AllowPrune(commit string) {
+	select {
+	case <-l.allowed:
+	default:
+	}
+	l.allowed <- commit
+}
+
 // Run makes passes until ctx is done: one whenever the repository was looked at, and one whenever something that matters changes in the
 // cluster. It ends within the time of one request once ctx is done, and returns the last Result; nil when there was none.
 func (l *Loop) Run(ctx context.Context) *Result {
@@ -133,6 +148,11 @@ func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 	ctx, stop := context.WithCancel(ctx)
 	l.observer = newObserver(ctx, l.cluster, l.parent.ID())
 	defer l.observer.wait()
+	if l.parent.Kind != v1alpha1.SyncKind {
+		var watching sync.WaitGroup
+		defer watching.Wait()
+		watching.Go(func() { l.parent.watch(ctx, l.observer.changed) })
+	}
 	defer l.looks.wait()
 	defer stop()
 
@@ -154,6 +174,8 @@ func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 		case f := <-l.looks.found:
 			found, due = &f, true
 		case <-l.observer.changed:
+			due = true
+		case l.allows = <-l.allowed:
 			due = true
 		case value := <-l.requests:
 			if l.sync.Spec.Suspend {

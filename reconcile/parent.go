@@ -5,10 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
@@ -36,10 +42,52 @@ type parentStore struct {
 	target  resource
 	loaded  bool
 	stored  inventory.Contents // what the parent lists, once loaded
+	lost    atomic.Bool        // somebody deleted the parent, or what it lists
 }
 
-// load reads what the parent lists; a parent that does not exist lists nothing.
+// watch notices until ctx is done that somebody deletes the parent or empties it, and signals changed. A Sync needs none of it:
+// the controller ends the loop when the Sync goes.
+func (p *parentStore) watch(ctx context.Context, changed chan struct{}) {
+	client := p.cluster.object(p.target, p.Namespace)
+	only := fields.OneTermEqualSelector(metav1.ObjectNameField, p.Name).String()
+	check := func(annotations map[string]string) {
+		if _, whole := p.Read(annotations); whole {
+			return
+		}
+		p.lost.Store(true)
+		signal(changed)
+	}
+	var quiet klog.Logger // what goes wrong ends in the next write of the inventory, if it matters
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.FieldSelector = only
+				return client.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				o.FieldSelector = only
+				return client.Watch(ctx, o)
+			},
+		},
+		ObjectType: &metav1.PartialObjectMetadata{},
+		Handler: cache.ResourceEventHandlerFuncs{
+			UpdateFunc: func(_, object any) {
+				if parent, ok := object.(*metav1.PartialObjectMetadata); ok {
+					check(parent.Annotations)
+				}
+			},
+			DeleteFunc: func(any) { check(nil) },
+		},
+	})
+	informer.RunWithContext(klog.NewContext(ctx, quiet))
+}
+
+// load reads what the parent lists; a parent that does not exist lists nothing. One that was deleted meanwhile is read again, and written anew
+// by the next widen: what the watches know is still in it.
 func (p *parentStore) load(ctx context.Context) error {
+	if p.lost.Swap(false) {
+		p.loaded, p.stored = false, inventory.Contents{}
+	}
 	if p.loaded {
 		return nil
 	}
@@ -95,7 +143,10 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 	if err != nil {
 		return err
 	}
-	if _, err := p.cluster.patchAs(ctx, inventory.ParentFieldManager, p.target, p.Namespace, p.Name, body); err != nil {
+	_, err = p.cluster.apply(ctx, applyRequest{
+		target: p.target, namespace: p.Namespace, name: p.Name, body: body, manager: inventory.ParentFieldManager,
+	})
+	if err != nil {
 		return err
 	}
 	p.stored = contents
@@ -105,12 +156,12 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {
 	for _, object := range set.Objects {
 		if object.ID == (manifests.ID{Kind: "Namespace", Name: p.Namespace}) {
-			content, err := body(object, p.ID())
+			content, err := body(object, p.ID(), precondition{})
 			if err != nil {
 				return err
 			}
 			namespaces := resource{gvr: schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}}
-			_, err = p.cluster.patch(ctx, namespaces, "", object.ID.Name, content)
+			_, err = p.cluster.apply(ctx, applyRequest{target: namespaces, name: object.ID.Name, body: content})
 			return err
 		}
 	}

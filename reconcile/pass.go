@@ -39,7 +39,10 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		return r
 	}
 
-	l.timed(r, "plan", func() { r.Plan = diff.Compute(l.planInput(r, live)) })
+	l.timed(r, "plan", func() { r.Plan, r.ClusterError = l.plan(ctx, r, live) })
+	if r.ClusterError != nil {
+		return r
+	}
 	if r.ClusterError = l.parent.widen(ctx, l.parent.covering(l.set, live), l.set); r.ClusterError != nil {
 		return r
 	}
@@ -203,14 +206,19 @@ func (l *Loop) choosePlaces() error {
 	return nil
 }
 
-// planInput gathers what the plan depends on.
-func (l *Loop) planInput(r *Result, live map[manifests.ID]diff.Live) diff.Input {
+// plan gathers what the plan depends on, and computes it.
+func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.Live) (diff.Plan, error) {
+	set, ceded, err := l.desired(ctx, live)
+	if err != nil {
+		return diff.Plan{}, err
+	}
 	in := diff.Input{
-		Desired: l.visible(r), Live: live, Expected: l.expected.of(l.set, live, l.parent.ID()),
+		Ceded:   ceded,
+		Desired: l.visible(r, set), Live: live, Expected: l.expected.of(set, live, l.parent.ID()),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
 	}
-	if l.sync.Annotations[v1alpha1.AllowPruneAnnotation] == string(l.loaded) {
+	if l.allows == string(l.loaded) {
 		in.Prune.Limit = nil
 	}
 	switch {
@@ -219,15 +227,15 @@ func (l *Loop) planInput(r *Result, live map[manifests.ID]diff.Live) diff.Input 
 	case len(r.Blind) > 0:
 		in.Prune.Withheld = "not every kind can be looked at"
 	}
-	return in
+	return diff.Compute(in), nil
 }
 
 // visible returns the desired objects whose places are not blind.
-func (l *Loop) visible(r *Result) []*manifests.Object {
+func (l *Loop) visible(r *Result, set *manifests.Set) []*manifests.Object {
 	if len(r.Blind) == 0 {
-		return l.set.Objects
+		return set.Objects
 	}
-	return slices.DeleteFunc(slices.Clone(l.set.Objects), func(o *manifests.Object) bool { return l.blind[placeOf(o.ID)] })
+	return slices.DeleteFunc(slices.Clone(set.Objects), func(o *manifests.Object) bool { return l.blind[placeOf(o.ID)] })
 }
 
 // appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
@@ -251,9 +259,11 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 		}
 		l.waiting.restart(change.ID) // its rollout begins anew
 	}
+	stuck := slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Op == diff.Delete && c.Failure != nil })
 	for _, action := range r.Plan.Actions {
-		// A deletion that the plan wants and that was withheld is on nobody's way.
-		going := action.Op == diff.Wait || deleted[action.ID]
+		// A deletion that the plan wants and that was withheld is on nobody's way, and so is what waits for one that failed.
+		terminating := action.Live != nil && action.Live.Health.Word == health.Terminating
+		going := action.Op == diff.Wait && (terminating || !stuck) || deleted[action.ID]
 		if _, exists := live[action.ID]; exists && action.Object == nil && going {
 			r.Leaving++
 		}

@@ -13,31 +13,27 @@ import (
 )
 
 // prune deletes what the plan wants deleted. Each deletion is decided once more on the object as the server has it now, and holds for
-// that very object only. Namespaces and CRDs take others along when they go, so they come last: see Action.After.
+// that very object only. What has to go later is not in this plan: see diff.Compute.
 func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resource) []Change {
+	var mu sync.Mutex
+	var deleting sync.WaitGroup
 	var changes []Change
-	for _, last := range []bool{false, true} {
-		if slices.ContainsFunc(changes, func(c Change) bool { return c.Failure != nil }) {
-			break // what could not be deleted must not go along with its Namespace or its kind
+	for _, action := range plan.Actions {
+		if action.Op != diff.Delete {
+			continue
 		}
-		var mu sync.Mutex
-		var deleting sync.WaitGroup
-		slots := make(chan struct{}, inFlight)
-		for _, action := range plan.Actions {
-			if action.Op != diff.Delete || (len(action.After) > 0) != last || ctx.Err() != nil {
-				continue
-			}
-			slots <- struct{}{}
-			deleting.Go(func() {
-				defer func() { <-slots }()
-				change := l.act(action, func() error { return l.delete(ctx, action, places[placeOf(action.ID)]) })
-				mu.Lock()
-				defer mu.Unlock()
-				changes = append(changes, change)
-			})
+		if l.cluster.throttle.take(ctx) != nil {
+			break
 		}
-		deleting.Wait()
+		deleting.Go(func() {
+			change := l.act(action, func() error { return l.delete(ctx, action, places[placeOf(action.ID)]) })
+			l.cluster.throttle.give(change.Took)
+			mu.Lock()
+			defer mu.Unlock()
+			changes = append(changes, change)
+		})
 	}
+	deleting.Wait()
 	slices.SortFunc(changes, func(a, b Change) int { return a.ID.Compare(b.ID) })
 	return changes
 }
@@ -47,29 +43,23 @@ func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resou
 func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	client := l.cluster.object(target, action.ID.Namespace)
-	live, err := client.Get(ctx, action.ID.Name, metav1.GetOptions{})
+	live, err := l.cluster.object(target, action.ID.Namespace).Get(ctx, action.ID.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
 		return err
 	case inventory.Kept(live.Annotations) != "":
-		return &Failure{Class: Conflict, Reason: "OwnershipConflict", Text: "it was annotated a moment ago to be kept; it stays"}
+		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "it was annotated a moment ago to be kept; it stays"}
 	case live.UID != action.Live.UID || !inventory.Member(l.parent.ID(), live):
 		return &Failure{
-			Class: Conflict, Reason: "OwnershipConflict",
+			Class: Conflict, Reason: string(OwnershipConflict),
 			Text: "it is no longer ours: somebody replaced it or took its label; it stays",
 		}
 	}
-	background := metav1.DeletePropagationBackground
-	err = client.Delete(ctx, action.ID.Name, metav1.DeleteOptions{
-		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
-		PropagationPolicy: &background,
-	})
-	if err == nil || apierrors.IsNotFound(err) {
-		l.observer.deleted(action.ID, live.UID)
-		return nil
+	if err := l.cluster.delete(ctx, target, live); err != nil {
+		return err
 	}
-	return err
+	l.observer.deleted(action.ID, live.UID)
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 )
@@ -109,20 +110,39 @@ func tellTrouble(ctx context.Context, log *slog.Logger, level slog.Level, what s
 	log.LogAttrs(ctx, level, what, about(t.Object, t.Origin, t.Message)...) //nolint:sloglint // what is one of a closed set of words
 }
 
-// tellChange logs one change, done or failed. A first creation explains itself; what else was done needs its reason.
+// tellChange logs one change, done or failed.
 func tellChange(ctx context.Context, log *slog.Logger, c Change) {
-	switch {
-	case c.Failure != nil:
-		tellTrouble(ctx, log, slog.LevelError, "failed", c.trouble())
-	case c.Op == diff.Create && c.Reason == diff.NotThere:
-		log.LogAttrs(ctx, slog.LevelInfo, "created", about(c.ID, c.Object.Origin, "")...)
-	case c.Op == diff.Create:
-		log.LogAttrs(ctx, slog.LevelInfo, "created", about(c.ID, c.Object.Origin, c.Reason)...)
-	case c.Op == diff.Update:
-		log.LogAttrs(ctx, slog.LevelInfo, "updated", about(c.ID, c.Object.Origin, c.Reason)...)
-	default:
-		log.LogAttrs(ctx, slog.LevelInfo, "deleted", about(c.ID, manifests.Origin{}, c.Reason)...)
+	origin := manifests.Origin{}
+	if c.Object != nil {
+		origin = c.Object.Origin
 	}
+	if c.Failure != nil {
+		tellTrouble(ctx, log, slog.LevelError, "failed", c.trouble())
+		return
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, done[c.Op], about(c.ID, origin, c.why())...) //nolint:sloglint // a word of the table below
+}
+
+// done are the words for what was done.
+var done = map[diff.Op]string{
+	diff.Create: "created", diff.Update: "updated", diff.Delete: "deleted", diff.Adopt: "adopted", diff.Replace: "replacing",
+}
+
+// why says what a change that was done is told with. A first creation explains itself.
+func (c Change) why() string {
+	why := c.Reason
+	switch {
+	case c.Op == diff.Adopt && c.From != "":
+		why = "from " + c.From
+	case c.Op == diff.Create && c.Reason == diff.NotThere, c.Op == diff.Adopt && c.Reason == diff.NotThere:
+		why = ""
+	case c.Op == diff.Replace:
+		why += "; deleted, to be created anew"
+	}
+	if len(c.Taken) > 0 {
+		why = strings.TrimPrefix(why+"; taken over from "+phrase.List(c.Taken), "; ")
+	}
+	return why
 }
 
 // about returns the attributes of a line on one object; those that are empty are left out.

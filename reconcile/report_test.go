@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestTell(t *testing.T) {
 	}
 	changed := func(op diff.Op, why string) func(*Result) {
 		return func(r *Result) {
-			action := applyOf(string(op)+"d", "v1")
+			action := applyOf(strings.TrimSuffix(string(op), "e")+"ed", "v1")
 			action.Op, action.Reason = op, why
 			if op == diff.Delete {
 				action.Object = nil
@@ -52,6 +53,12 @@ func TestTell(t *testing.T) {
 		{"done", succeeded()},
 		{"nothing", succeeded()},
 		{"drift", succeeded(changed(diff.Update, "changed by somebody else in the cluster"))},
+		{"adoption", succeeded(changed(diff.Adopt, diff.NotThere), func(r *Result) { r.Changes[0].From = "Helm release shop/web" })},
+		{"adoption of what was nobody's", succeeded(changed(diff.Adopt, diff.NotThere))},
+		{"replacement", succeeded(changed(diff.Replace, "changed in Git"))},
+		{"fields of others", succeeded(changed(diff.Update, "changed in Git"), func(r *Result) {
+			r.Changes[0].Taken = []Taken{{"autoscaler", []string{".spec.replicas"}}, {"kubectl-edit", []string{".a", ".b", ".c", ".d"}}}
+		})},
 		{"a commit that changes nothing", succeeded(newCommit)},
 		{"a commit that is rejected", succeeded(newCommit, rejected)},
 		{"it is still rejected", succeeded(rejected)},

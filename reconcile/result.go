@@ -25,6 +25,7 @@ const (
 	ClusterUnreachable      Reason = "ClusterUnreachable"
 	AccessDenied            Reason = "AccessDenied"
 	ApplyFailed             Reason = "ApplyFailed"
+	OwnershipConflict       Reason = "OwnershipConflict"
 	ProgressingWithRetry    Reason = "ProgressingWithRetry"
 	PruneFailed             Reason = "PruneFailed"
 	PruneBlocked            Reason = "PruneBlocked"
@@ -37,8 +38,8 @@ const (
 // Reasons lists every Reason.
 func Reasons() []Reason {
 	return []Reason{
-		Suspended, FetchFailed, CommitRejected, ClusterUnreachable, AccessDenied, ApplyFailed, ProgressingWithRetry, PruneFailed, PruneBlocked,
-		HealthCheckFailed, DependencyNotReady, Progressing, ReconciliationSucceeded,
+		Suspended, FetchFailed, CommitRejected, ClusterUnreachable, AccessDenied, ApplyFailed, OwnershipConflict, ProgressingWithRetry, PruneFailed,
+		PruneBlocked, HealthCheckFailed, DependencyNotReady, Progressing, ReconciliationSucceeded,
 	}
 }
 
@@ -114,11 +115,13 @@ func (r *Result) Changed() bool {
 
 // Reason returns the one word for the state that the pass left.
 func (r *Result) Reason() Reason {
-	transient, terminal, prune := false, false, false
+	transient, terminal, owned, prune := false, false, false, false
 	for _, c := range r.Failures() {
 		switch {
 		case c.Op == diff.Delete:
 			prune = true
+		case c.Failure.Reason == string(OwnershipConflict):
+			owned = true
 		case c.Failure.Class == Terminal || c.Failure.Class == Slow:
 			terminal = true
 		default:
@@ -140,6 +143,8 @@ func (r *Result) Reason() Reason {
 		return AccessDenied
 	case terminal:
 		return ApplyFailed
+	case owned:
+		return OwnershipConflict
 	case transient:
 		return ProgressingWithRetry
 	case prune:
@@ -192,7 +197,7 @@ func (r *Result) Message() string {
 			return r.ClusterError.Error()
 		}
 		return first(r.Blind)
-	case ApplyFailed, ProgressingWithRetry, PruneFailed:
+	case ApplyFailed, OwnershipConflict, ProgressingWithRetry, PruneFailed:
 		return first(r.Troubles())
 	case PruneBlocked:
 		return fmt.Sprintf("prune is blocked: %s; set the annotation kilter.dev/allow-prune to the commit to allow it", r.Plan.PruneBlocked)

@@ -130,6 +130,10 @@ func TestReason(t *testing.T) {
 			"a denied deletion", is(failing(diff.Delete, Slow), leaving), PruneFailed, false,
 			"ConfigMap shop/delete-slow: cannot delete it: the server says no",
 		},
+		{
+			"an object of another set", is(owned, failing(diff.Update, Transient)), OwnershipConflict, false,
+			"adopt-slow.yaml:4:5: ConfigMap shop/adopt-slow: cannot adopt it: the server says no (and 1 more)",
+		},
 		{"deletions that are blocked", is(pruneBlocked), PruneBlocked, true, "prune is blocked: the commit deletes everything, 3 objects; " +
 			"set the annotation kilter.dev/allow-prune to the commit to allow it"},
 		{
@@ -164,7 +168,7 @@ func TestReason(t *testing.T) {
 func TestReasonsWinInTheirOrder(t *testing.T) {
 	causes := map[Reason]func(*Result){
 		Suspended: suspended, FetchFailed: unfetched, CommitRejected: rejected, ClusterUnreachable: noCluster, AccessDenied: denyOne,
-		ApplyFailed: failing(diff.Create, Terminal), ProgressingWithRetry: failing(diff.Update, Transient),
+		ApplyFailed: failing(diff.Create, Terminal), OwnershipConflict: owned, ProgressingWithRetry: failing(diff.Update, Transient),
 		PruneFailed: failing(diff.Delete, Transient), PruneBlocked: pruneBlocked, HealthCheckFailed: unwell, DependencyNotReady: waits,
 		Progressing: leaving, ReconciliationSucceeded: func(*Result) {},
 	}
@@ -179,6 +183,12 @@ func TestReasonsWinInTheirOrder(t *testing.T) {
 			t.Errorf("with %s and all that come after it, Reason() = %s", reason, got)
 		}
 	}
+}
+
+// owned makes the pass meet an object that belongs to another set.
+func owned(r *Result) {
+	failing(diff.Adopt, Slow)(r)
+	r.Changes[len(r.Changes)-1].Failure.Reason = string(OwnershipConflict)
 }
 
 // Problems of manifests come first, as they were found; then refused requests by file and line, deletions last; then health.

@@ -88,7 +88,10 @@ func writeStatus(ctx context.Context, cluster *Cluster, sync *v1alpha1.Sync, sta
 		return err
 	}
 	_, target := syncParent(sync.Namespace, sync.Name)
-	if _, err := cluster.patchAs(ctx, inventory.ParentFieldManager, target, sync.Namespace, sync.Name, body, "status"); err != nil {
+	_, err = cluster.apply(ctx, applyRequest{
+		target: target, namespace: sync.Namespace, name: sync.Name, body: body, manager: inventory.ParentFieldManager, subresource: "status",
+	})
+	if err != nil {
 		return fmt.Errorf("cannot write the status of Sync %s/%s: %w", sync.Namespace, sync.Name, newFailure(err, cluster.host))
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -135,6 +136,11 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 		Applied: object.GetAnnotations()[v1alpha1.AppliedAnnotation],
 		Kept:    inventory.Kept(object.GetAnnotations()),
 		Cascade: inventory.Cascades(object.GetAnnotations()),
+
+		ReplicasTaken: inventory.ReplicasTaken(object),
+	}
+	if text, ok := object.GetAnnotations()[manifests.DependsOnAnnotation]; ok {
+		live.DependsOn = manifests.References(text)
 	}
 	if entry := inventory.Entry(object); entry != nil {
 		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())
@@ -168,7 +174,7 @@ func (w *placeWatch) Update(object any) error {
 	if !stale {
 		w.live[r.live.ID] = r.live
 	}
-	news := !stale && w.synced && (!exists || decides(known) != decides(r.live))
+	news := !stale && w.synced && (!exists || !reflect.DeepEqual(decides(known), decides(r.live)))
 	w.mu.Unlock()
 	if news {
 		signal(w.observer.changed)

@@ -20,6 +20,9 @@ const (
 	AllowPruneAnnotation = "kilter.dev/allow-prune"
 	// PruneAnnotation with the value "disabled" keeps an object when it leaves Git.
 	PruneAnnotation = "kilter.dev/prune"
+	// RecreateAnnotation with the value RecreateAllowed lets an object be deleted and created anew when a field changes that must not.
+	RecreateAnnotation = "kilter.dev/recreate"
+	RecreateAllowed    = "allowed"
 	// AppliedAnnotation is written by Kilter: the hash of the manifest that was applied last.
 	AppliedAnnotation = "kilter.dev/applied"
 )

@@ -25,3 +25,12 @@ func Printable(text string) string {
 		return r
 	}, text)
 }
+
+// List returns all of them, separated by commas.
+func List[T fmt.Stringer](all []T) string {
+	texts := make([]string, len(all))
+	for i, each := range all {
+		texts[i] = each.String()
+	}
+	return strings.Join(texts, ", ")
+}

@@ -19,7 +19,7 @@ import (
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
 //	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group
-//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign
+//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  after=Kind.group:namespace/name
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
@@ -68,6 +68,10 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 			live.Health.Word = health.Word(word)
 		}
 		_, live.Cascade = facts["cascade"]
+		if after, ok := facts["after"]; ok {
+			kind, name, _ := strings.Cut(after, ":")
+			live.DependsOn = []manifests.ID{parseID(t, kind, name)}
+		}
 		if _, ok := facts["kept"]; ok {
 			live.Kept = "kilter.dev/prune: disabled"
 		}

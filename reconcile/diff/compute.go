@@ -3,11 +3,7 @@ package diff
 import (
 	"fmt"
 	"slices"
-	"strings"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
 )
@@ -21,6 +17,9 @@ type Input struct {
 	// Expected is the value of Live.Fields that proves that nobody changed anything since this very manifest was applied. No entry: it
 	// is not known, or this manifest was not applied yet.
 	Expected map[manifests.ID]string
+	// Ceded holds, for each desired object whose spec.replicas was left out since an autoscaler has taken them over, the Hash of its
+	// manifest as it stands in Git.
+	Ceded map[manifests.ID]string
 	// ReportDrift leaves drift alone and tells of it.
 	ReportDrift bool
 	// Prune says what may be deleted.
@@ -55,13 +54,18 @@ func Compute(in Input) Plan {
 			leaving = append(leaving, leaver{Live: live, stays: tenants.keep(live)})
 		}
 	}
+	slices.SortFunc(leaving, func(a, b leaver) int { return a.ID.Compare(b.ID) })
+	hold(leaving)
 	plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Desired))
 	for _, l := range leaving {
 		plan.Actions = append(plan.Actions, in.Prune.leave(l, plan.PruneBlocked))
 	}
 
 	slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
-	order(plan.Actions, manifests.Dependencies(in.Desired))
+	dependencies := manifests.Dependencies(in.Desired)
+	for i := range plan.Actions {
+		plan.Actions[i].After = dependencies[plan.Actions[i].ID]
+	}
 	return plan
 }
 
@@ -103,8 +107,11 @@ func (in Input) compare(object *manifests.Object) Action {
 		action.Op, action.Reason = Wait, "is being deleted; it is created again when it is gone"
 	case live.Applied != object.Hash:
 		action.Op, action.Reason = Update, "changed in Git"
-		if live.Applied == "" {
+		switch live.Applied {
+		case "":
 			action.Reason = "not yet applied by Kilter"
+		case in.Ceded[object.ID]:
+			action.Reason = "an autoscaler has taken over its replicas"
 		}
 	case !known:
 		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.
@@ -117,140 +124,4 @@ func (in Input) compare(object *manifests.Object) Action {
 		action.Op = None
 	}
 	return action
-}
-
-// leaver is an object of the set that Git no longer wants.
-type leaver struct {
-	Live
-	stays string // why it is not deleted, whatever may be pruned; or ""
-}
-
-// leave decides on an object of the set that Git no longer wants.
-func (p Prune) leave(l leaver, blocked string) Action {
-	action := Action{Op: Keep, ID: l.ID, Live: &l.Live}
-	switch {
-	case l.Kept != "":
-		action.Reason = "left Git; " + l.stays
-	case l.Health.Word == health.Terminating:
-		action.Op, action.Reason = Wait, "left Git; it is being deleted"
-	case l.stays != "":
-		action.Reason = "left Git; " + l.stays
-	case !p.Enabled:
-		action.Reason = "left Git; kept since the Sync has prune: false"
-	case blocked != "":
-		action.Reason = "left Git; prune is blocked"
-	default:
-		action.Op, action.Reason = Delete, "left Git"
-	}
-	return action
-}
-
-// blocked returns why nothing may be deleted, or "". The limit is a share of everything that is there once the plan is applied.
-func (p Prune) blocked(leaving []leaver, desired int) string {
-	total := desired + len(leaving)
-	deletions := 0
-	for _, l := range leaving {
-		if l.stays == "" && l.Health.Word != health.Terminating {
-			deletions++
-		}
-	}
-	switch {
-	case deletions == 0 || !p.Enabled:
-		return ""
-	case p.Withheld != "":
-		return p.Withheld
-	case p.Limit == nil:
-		return ""
-	case desired == 0:
-		return fmt.Sprintf("the commit deletes everything, %s", phrase.Count(deletions, "object"))
-	}
-	if limit := p.Limit(total); deletions > limit {
-		return fmt.Sprintf("the commit deletes %d of %s; spec.maxPrune allows %d", deletions, phrase.Count(total, "object"), limit)
-	}
-	return ""
-}
-
-// tenants names what the deletion of a Namespace or a CRD would take along against Git's or somebody's will: by namespace and by API
-// group, the first object that is to stay.
-type tenants struct{ namespaces, groups map[string]manifests.ID }
-
-// tenants gathers what stays: what Git wants, what an annotation keeps, and what carries the set's label without being ours. Which kind
-// a CRD defines is known of those in Git; so an object holds every other CRD of its group.
-func (in Input) tenants(desired map[manifests.ID]*manifests.Object) tenants {
-	t := tenants{namespaces: map[string]manifests.ID{}, groups: map[string]manifests.ID{}}
-	defined := map[schema.GroupKind]bool{}
-	for _, object := range in.Desired {
-		if object.Defines != nil {
-			defined[*object.Defines] = true
-		}
-	}
-	first := func(in map[string]manifests.ID, key string, id manifests.ID) {
-		if known, ok := in[key]; !ok || id.Compare(known) < 0 {
-			in[key] = id
-		}
-	}
-	add := func(id manifests.ID) {
-		first(t.namespaces, id.Namespace, id)
-		if !defined[id.GroupKind()] {
-			first(t.groups, id.Group, id)
-		}
-	}
-	for id := range desired {
-		add(id)
-	}
-	for id, live := range in.Live {
-		if desired[id] == nil && (!live.Member || live.Kept != "") {
-			add(id)
-		}
-	}
-	return t
-}
-
-// keep returns why an object that left Git is not deleted, or "".
-func (t tenants) keep(live Live) string {
-	if live.Kept != "" {
-		return "kept by its annotation " + live.Kept
-	}
-	var tenant manifests.ID
-	var found bool
-	switch {
-	case isNamespace(live.ID):
-		tenant, found = t.namespaces[live.ID.Name]
-	case isCRD(live.ID):
-		_, group, _ := strings.Cut(live.ID.Name, ".") // a CRD is called <plural>.<group>
-		tenant, found = t.groups[group]
-	}
-	switch {
-	case found:
-		return fmt.Sprintf("kept since %s would go with it", tenant)
-	case holds(live.ID) && !live.Cascade:
-		return "kept since what others put there would go with it; to allow that, annotate it kilter.dev/prune: cascade"
-	}
-	return ""
-}
-
-// order fills in After: for what Git wants, its dependencies; for a Namespace or a CRD that is deleted, every other deletion, since it would
-// take others along.
-func order(actions []Action, dependencies map[manifests.ID][]manifests.ID) {
-	for i := range actions {
-		a := &actions[i]
-		a.After = dependencies[a.ID]
-		if a.Op != Delete || !holds(a.ID) {
-			continue
-		}
-		for _, other := range actions {
-			if other.Op == Delete && !holds(other.ID) {
-				a.After = append(a.After, other.ID)
-			}
-		}
-	}
-}
-
-// holds reports whether other objects live and die with an object of this kind.
-func holds(id manifests.ID) bool { return isNamespace(id) || isCRD(id) }
-
-func isNamespace(id manifests.ID) bool { return id.Group == "" && id.Kind == "Namespace" }
-
-func isCRD(id manifests.ID) bool {
-	return id.Group == "apiextensions.k8s.io" && id.Kind == "CustomResourceDefinition"
 }

@@ -19,26 +19,31 @@ type Live struct {
 	ID              manifests.ID
 	UID             types.UID
 	ResourceVersion string
-	Member          bool   // ours by inventory.Member; anything else is never deleted
-	Applied         string // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
-	Fields          string // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
-	Kept            string // the annotation that forbids pruning, or ""
-	Cascade         bool   // an annotation allows to delete it with all that is in it, or of its kind
+	Member          bool           // ours by inventory.Member; anything else is never deleted
+	Applied         string         // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
+	Fields          string         // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
+	DependsOn       []manifests.ID // what its annotation in the cluster names
+	Kept            string         // the annotation that forbids pruning, or ""
+	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
+	ReplicasTaken   bool           // somebody else owns spec.replicas
 	Health          health.Health
 }
 
 // Op is what an action does.
 type Op string
 
-// The operations. None, Keep and Drift need no request.
+// The operations. None, Keep and Drift need no request. Compute plans no Adopt and no Replace: only the server knows whether an object that
+// is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a Replace.
 const (
-	Create Op = "create"
-	Update Op = "update"
-	Delete Op = "delete"
-	None   Op = "none"  // as it should be
-	Keep   Op = "keep"  // left Git, and stays for the reason given
-	Drift  Op = "drift" // differs from Git, and is only reported, as the Sync asks
-	Wait   Op = "wait"  // cannot be acted on before something else has happened, in the cluster or in Git
+	Create  Op = "create"
+	Update  Op = "update"
+	Delete  Op = "delete"
+	Adopt   Op = "adopt"   // exists, was not of the set, and becomes ours
+	Replace Op = "replace" // is deleted, to be created anew when it is gone: a field changes that must not, and its annotation allows it
+	None    Op = "none"    // as it should be
+	Keep    Op = "keep"    // left Git, and stays for the reason given
+	Drift   Op = "drift"   // differs from Git, and is only reported, as the Sync asks
+	Wait    Op = "wait"    // cannot be acted on before something else has happened, in the cluster or in Git
 )
 
 // Action is the decision on one object.
@@ -48,7 +53,7 @@ type Action struct {
 	Object *manifests.Object // what Git wants; nil when the object left Git
 	Live   *Live             // what the cluster holds; nil when it holds nothing
 	Reason string            // why, in words
-	After  []manifests.ID    // what has to be done before: sorted; only IDs of this plan
+	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
 }
 
 // Writes reports whether the action sends a request that changes the cluster.

@@ -3,7 +3,9 @@ package diff
 import (
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -28,7 +30,7 @@ func TestComputeIsDeterministic(t *testing.T) {
 				t.Fatalf("world %d: one plan is\n%s\nand another\n%s", seed, want, got)
 			}
 		}
-		if before := w.input(); !maps.Equal(before.Live, in.Live) || !maps.Equal(before.Expected, in.Expected) {
+		if before := w.input(); !reflect.DeepEqual(before.Live, in.Live) || !maps.Equal(before.Expected, in.Expected) {
 			t.Fatalf("world %d: Compute changed what it was given", seed)
 		}
 	}
@@ -55,7 +57,7 @@ func TestPlansConverge(t *testing.T) {
 			if !busy {
 				break
 			}
-			if round == 5 {
+			if round == 10 {
 				t.Fatalf("world %d does not come to rest:\n%s", seed, describe(plan))
 			}
 		}
@@ -67,7 +69,7 @@ func TestPlansConverge(t *testing.T) {
 	}
 }
 
-// checkEdges: applies come after applies, deletions after deletions, and never after themselves.
+// checkEdges: applies come after applies, and never after themselves; deletions come after nothing, since what has to wait is not deleted.
 func checkEdges(t *testing.T, seed uint64, plan Plan) {
 	t.Helper()
 	at := map[manifests.ID]Action{}
@@ -77,7 +79,7 @@ func checkEdges(t *testing.T, seed uint64, plan Plan) {
 	for _, action := range plan.Actions {
 		for _, id := range action.After {
 			before, known := at[id]
-			if !known || id == action.ID || (before.Object == nil) != (action.Object == nil) || action.Object == nil && before.Op != Delete {
+			if !known || id == action.ID || before.Object == nil || action.Object == nil {
 				t.Fatalf("world %d: %s comes after %s", seed, action, before)
 			}
 		}
@@ -94,6 +96,9 @@ func checkDeletions(t *testing.T, seed uint64, in Input, plan Plan) {
 	for _, action := range plan.Actions {
 		if action.Op == Delete {
 			deletions++
+			if user, ok := needed(action, plan); ok {
+				t.Fatalf("world %d: %s although %s still needs it:\n%s", seed, action, user, describe(plan))
+			}
 			if action.Object != nil || !action.Live.Member || action.Live.Kept != "" || holds(action.ID) && !action.Live.Cascade {
 				t.Fatalf("world %d: %s", seed, action)
 			}
@@ -107,6 +112,32 @@ func checkDeletions(t *testing.T, seed uint64, in Input, plan Plan) {
 	case len(in.Desired) == 0, deletions > in.Prune.Limit(len(plan.Actions)):
 		t.Fatalf("world %d: %d deletions of %d:\n%s", seed, deletions, len(plan.Actions), describe(plan))
 	}
+}
+
+// needed finds something that is going, is still there, and cannot do without an object that is deleted.
+func needed(deleted Action, plan Plan) (manifests.ID, bool) {
+	live := map[manifests.ID]Live{}
+	for _, action := range plan.Actions {
+		going := action.Op == Delete || action.Op == Wait && (action.Live.Health.Word == health.Terminating || strings.Contains(action.Reason, "goes after"))
+		if action.Object == nil && going && action.Live.Kept == "" {
+			live[action.ID] = *action.Live
+		}
+	}
+	var dependsOn func(user, used manifests.ID) bool
+	dependsOn = func(user, used manifests.ID) bool {
+		return slices.ContainsFunc(live[user].DependsOn, func(id manifests.ID) bool { return id == used || dependsOn(id, used) })
+	}
+	id := deleted.ID
+	for _, user := range sortedIDs(live) {
+		inside := isNamespace(id) && user.Namespace == id.Name || isCRD(id) && strings.HasSuffix(id.Name, "."+user.Group) && user.Group != ""
+		works := id.Kind == "ConfigMap" && user.Namespace == id.Namespace && user.Kind == "Job" && !slices.ContainsFunc(sortedIDs(live), func(other manifests.ID) bool {
+			return other.Kind == "ConfigMap" && dependsOn(other, user) // then that one goes first, whatever refers to what
+		})
+		if user != id && (inside || works || dependsOn(user, id) && !holds(user)) {
+			return user, true
+		}
+	}
+	return manifests.ID{}, false
 }
 
 // world is a model of a cluster and of what Git wants from it.
@@ -141,6 +172,13 @@ func newWorld(random *rand.Rand) *world {
 			w.live[id] = Live{
 				ID: id, Member: !oneIn(6), Applied: []string{"", "v1", "v2"}[random.IntN(3)], Fields: []string{"ours", "edited"}[random.IntN(2)],
 				Kept: []string{"", "", "", "kilter.dev/prune: disabled"}[random.IntN(4)], Cascade: random.IntN(4) > 0, Health: health.Health{Word: health.Current},
+			}
+			if n := len(w.live); oneIn(3) && !holds(id) && n > 1 {
+				live := w.live[id]
+				if on := sortedIDs(w.live)[random.IntN(n)]; on.Compare(id) < 0 && !holds(on) {
+					live.DependsOn = []manifests.ID{on}
+				}
+				w.live[id] = live
 			}
 			if oneIn(6) {
 				w.live[id] = Live{ID: id, Member: true, Health: health.Health{Word: health.Terminating}}

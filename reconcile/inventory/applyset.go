@@ -125,12 +125,15 @@ func Member(setID string, object metav1.Object) bool {
 func Entry(object metav1.Object) *metav1.ManagedFieldsEntry {
 	fields := object.GetManagedFields()
 	for i := range fields {
-		e := &fields[i]
-		if e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" && e.FieldsV1 != nil {
-			return e
+		if isOurs(&fields[i]) {
+			return &fields[i]
 		}
 	}
 	return nil
+}
+
+func isOurs(e *metav1.ManagedFieldsEntry) bool {
+	return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" && e.FieldsV1 != nil
 }
 
 // keepAnnotations are the values that forbid deletion, by the conventions of three tools and ours.

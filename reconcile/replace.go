@@ -1,0 +1,122 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// irreplaceable are the kinds whose deletion takes data along, or what others made. No annotation allows to replace them.
+var irreplaceable = map[schema.GroupKind]string{
+	{Kind: "Namespace"}:             "everything in it",
+	{Kind: "PersistentVolume"}:      "its data",
+	{Kind: "PersistentVolumeClaim"}: "its data",
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: "every object of its kind",
+}
+
+// replace deletes an object one of whose fields has to change and must not, if its manifest allows it and the server would take the new one.
+// The new one is created when the old one is gone, by a later pass.
+func (w *write) replace(ctx context.Context, refused *Failure) error {
+	if goes := w.losses(); goes != "" {
+		return refused.because(fmt.Sprintf("it is never replaced, since %s would go with it: put the field back", goes))
+	}
+	if w.annotation(v1alpha1.RecreateAnnotation) != v1alpha1.RecreateAllowed {
+		return refused.because(fmt.Sprintf("put the field back, or let Kilter delete the object and create it anew: annotate it %s: %s",
+			v1alpha1.RecreateAnnotation, v1alpha1.RecreateAllowed))
+	}
+	if err := w.rehearse(ctx); err != nil {
+		return newFailure(err, w.loop.cluster.host).because("so it was not replaced")
+	}
+	live, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
+	if found := inventory.Examine(w.loop.parent.ID(), "", live); found.Refused != "" || w.uid != "" && w.uid != string(live.UID) {
+		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "somebody else replaced it or took it over; it is looked at again"}
+	}
+	if err := w.loop.cluster.delete(ctx, w.target, live); err != nil {
+		return err
+	}
+	if w.out.op == diff.Adopt { // of which no watch will tell that it is gone
+		return &Failure{Class: Conflict, Reason: "Conflict", Text: "it was deleted to be replaced; the new one is created when the old one is gone"}
+	}
+	w.loop.observer.deleted(w.object.ID, live.UID)
+	w.out.op = diff.Replace
+	w.out.live = &diff.Live{ID: w.object.ID, UID: live.UID, Health: health.Health{
+		Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted, to be created anew",
+	}}
+	return nil
+}
+
+// losses names what the deletion of the object would take along that its manifest does not bring back; or "".
+func (w *write) losses() string {
+	var content struct {
+		Spec struct {
+			Retention struct {
+				WhenDeleted string `json:"whenDeleted"`
+			} `json:"persistentVolumeClaimRetentionPolicy"`
+		} `json:"spec"`
+	}
+	if w.object.ID.GroupKind() == (schema.GroupKind{Group: "apps", Kind: "StatefulSet"}) &&
+		json.Unmarshal(w.object.JSON, &content) == nil && content.Spec.Retention.WhenDeleted == "Delete" {
+		return "the data of its claims"
+	}
+	return irreplaceable[w.object.ID.GroupKind()]
+}
+
+// annotation returns an annotation of the manifest.
+func (w *write) annotation(key string) string {
+	content, err := marked(w.object, "", precondition{})
+	if err != nil {
+		return ""
+	}
+	return content.GetAnnotations()[key]
+}
+
+// rehearse asks the server whether it would create the object. While the old one is there, the best answer is that it exists: by then
+// everything else was in order; see Store.Create in k8s.io/apiserver/pkg/registry/generic/registry.
+func (w *write) rehearse(ctx context.Context) error {
+	content, err := marked(w.object, w.loop.parent.ID(), precondition{})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err = w.loop.cluster.create(ctx, w.target, content)
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// create rehearses a creation; nothing is stored.
+func (c *Cluster) create(ctx context.Context, r resource, content *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return c.dynamic.Resource(r.gvr).Namespace(content.GetNamespace()).Create(ctx, content, metav1.CreateOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldManager: inventory.FieldManager, FieldValidation: metav1.FieldValidationStrict,
+	})
+}
+
+// delete deletes an object if it is still as it was read. Like an apply, a deletion that has begun is not cut off.
+func (c *Cluster) delete(ctx context.Context, r resource, live *metav1.PartialObjectMetadata) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	background := metav1.DeletePropagationBackground
+	err := c.object(r, live.Namespace).Delete(ctx, live.Name, metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
+		PropagationPolicy: &background,
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,214 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// autoscalerKind is the kind whose objects decide how many replicas others have.
+var autoscalerKind = schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}
+
+// autoscaled knows which objects are targets of a HorizontalPodAutoscaler, in Git or in the cluster. It belongs to the loop's goroutine;
+// an apply only reads it.
+//
+// Whose spec.replicas is follows from two facts:
+//
+//	targeted   somebody else owns it   Kilter applies
+//	no         either                  what Git says; a manual scale is drift
+//	yes        no                      what Git says: left out, it would fall to the default of 1
+//	yes        yes                     the manifest without it
+//
+// So an autoscaler takes over at its first scaling, and no number of replicas ever comes from a field that was dropped.
+type autoscaled struct {
+	set      *manifests.Set
+	git      map[manifests.ID]bool // targets of autoscalers in set
+	asked    string                // what the last look into the cluster depended on
+	observed map[manifests.ID]bool // targets of autoscalers that it found
+}
+
+// desired returns the set as it is to be applied, without the replicas that belong to autoscalers, and the Hash in Git of each object that
+// is not as it stands there.
+func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*manifests.Set, map[manifests.ID]string, error) {
+	a := &l.autoscaled
+	if a.set != l.set {
+		a.set, a.git = l.set, targetsIn(l.set)
+	}
+	taken := map[*manifests.Object]bool{}
+	var unexplained []manifests.ID
+	for _, object := range l.set.Objects {
+		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && hasReplicas(object) {
+			taken[object] = true
+			if !a.git[object.ID] {
+				unexplained = append(unexplained, object.ID)
+			}
+		}
+	}
+	if err := l.askAutoscalers(ctx, unexplained, live); err != nil {
+		return nil, nil, err
+	}
+	if len(taken) == 0 {
+		return l.set, nil, nil
+	}
+	set, ceded := *l.set, map[manifests.ID]string{}
+	set.Objects = slices.Clone(l.set.Objects)
+	for i, object := range set.Objects {
+		if taken[object] && (a.git[object.ID] || targeted(a.observed, object.ID)) {
+			set.Objects[i], ceded[object.ID] = withoutReplicas(object), object.Hash
+		}
+	}
+	return &set, ceded, nil
+}
+
+// askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says. At rest it asks once: again only when
+// other objects have to be explained, an autoscaler of the set came or went, or there is a new commit.
+func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID, live map[manifests.ID]diff.Live) error {
+	a := &l.autoscaled
+	if len(unexplained) == 0 {
+		a.asked, a.observed = "", nil
+		return nil
+	}
+	depends := []string{string(l.loaded)}
+	for id := range live {
+		if id.GroupKind() == autoscalerKind {
+			depends = append(depends, id.String())
+		}
+	}
+	namespaces := map[string]bool{}
+	for _, id := range unexplained {
+		depends = append(depends, id.String())
+		namespaces[id.Namespace] = true
+	}
+	slices.Sort(depends)
+	asked := strings.Join(depends, "\n")
+	if asked == a.asked {
+		return nil
+	}
+	observed := map[manifests.ID]bool{}
+	for namespace := range namespaces {
+		targets, err := l.cluster.autoscalerTargets(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		maps.Copy(observed, targets)
+	}
+	a.asked, a.observed = asked, observed
+	return nil
+}
+
+// adoptable returns an object as it is to be applied to one that exists and was not observed before.
+func (l *Loop) adoptable(ctx context.Context, object *manifests.Object, live metav1.Object) (*manifests.Object, error) {
+	if !inventory.ReplicasTaken(live) || !hasReplicas(object) {
+		return object, nil
+	}
+	if !l.autoscaled.git[object.ID] {
+		targets, err := l.cluster.autoscalerTargets(ctx, object.ID.Namespace)
+		if err != nil || !targeted(targets, object.ID) {
+			return object, err
+		}
+	}
+	return withoutReplicas(object), nil
+}
+
+// everything is the target of autoscalers that Kilter may not list: their word is taken for granted rather than fought.
+var everything = manifests.ID{}
+
+func targeted(targets map[manifests.ID]bool, id manifests.ID) bool {
+	return targets[id] || targets[everything]
+}
+
+// autoscalerTargets lists what the autoscalers of a namespace scale.
+func (c *Cluster) autoscalerTargets(ctx context.Context, namespace string) (map[manifests.ID]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	target, err := c.resolve(autoscalerKind, "")
+	if meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	var list *unstructured.UnstructuredList
+	if err == nil {
+		list, err = c.dynamic.Resource(target.gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	}
+	if err != nil {
+		failure := newFailure(err, c.host)
+		if failure.Class == Slow {
+			return map[manifests.ID]bool{everything: true}, nil
+		}
+		return nil, fmt.Errorf("cannot list HorizontalPodAutoscalers in namespace %s: %w", namespace, failure)
+	}
+	targets := map[manifests.ID]bool{}
+	for i := range list.Items {
+		if id, ok := scaleTarget(&list.Items[i]); ok && list.Items[i].GetDeletionTimestamp() == nil {
+			targets[id] = true
+		}
+	}
+	return targets, nil
+}
+
+// targetsIn returns what the autoscalers of a set scale.
+func targetsIn(set *manifests.Set) map[manifests.ID]bool {
+	targets := map[manifests.ID]bool{}
+	for _, object := range set.Objects {
+		if object.ID.GroupKind() != autoscalerKind {
+			continue
+		}
+		var content unstructured.Unstructured
+		if err := json.Unmarshal(object.JSON, &content.Object); err != nil {
+			continue
+		}
+		if id, ok := scaleTarget(&content); ok {
+			targets[id] = true
+		}
+	}
+	return targets
+}
+
+// scaleTarget returns what an autoscaler scales.
+func scaleTarget(autoscaler *unstructured.Unstructured) (manifests.ID, bool) {
+	ref, _, _ := unstructured.NestedStringMap(autoscaler.Object, "spec", "scaleTargetRef")
+	gv, err := schema.ParseGroupVersion(ref["apiVersion"])
+	id := manifests.ID{Group: gv.Group, Kind: ref["kind"], Namespace: autoscaler.GetNamespace(), Name: ref["name"]}
+	return id, err == nil && id.Kind != "" && id.Name != ""
+}
+
+// hasReplicas reports whether a manifest says how many replicas there are.
+func hasReplicas(object *manifests.Object) bool {
+	var content struct {
+		Spec struct {
+			Replicas *json.RawMessage `json:"replicas"`
+		} `json:"spec"`
+	}
+	return json.Unmarshal(object.JSON, &content) == nil && content.Spec.Replicas != nil
+}
+
+// withoutReplicas returns the object as it would be read from a manifest that does not say how many replicas there are.
+func withoutReplicas(object *manifests.Object) *manifests.Object {
+	var content map[string]any
+	if err := json.Unmarshal(object.JSON, &content); err != nil {
+		return object
+	}
+	unstructured.RemoveNestedField(content, "spec", "replicas")
+	left, err := json.Marshal(content)
+	if err != nil {
+		return object
+	}
+	changed := *object
+	changed.JSON = left
+	sum := sha256.Sum256(left)
+	changed.Hash = hex.EncodeToString(sum[:])
+	return &changed
+}

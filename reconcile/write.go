@@ -1,0 +1,163 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+)
+
+// Taken is what an apply took over from another field manager.
+type Taken struct {
+	Manager string
+	Fields  []string // as the server names them: ".spec.replicas"
+}
+
+// String renders the manager and the first fields: "kubectl-edit (.spec.replicas and 2 more)".
+func (t Taken) String() string {
+	const shown = 3
+	fields := strings.Join(t.Fields[:min(len(t.Fields), shown)], ", ")
+	if more := len(t.Fields) - shown; more > 0 {
+		fields += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%s (%s)", t.Manager, fields)
+}
+
+// written is what came of one object's write.
+type written struct {
+	op    diff.Op    // what it turned out to be
+	live  *diff.Live // what the server holds now
+	from  string     // of an Adopt: whose it was
+	taken []Taken    // what others owned, and had other values in
+}
+
+// write applies one object. Usually that is one request:
+//
+//	Create   an apply that fails where anything exists; what exists is looked at, and adopted or left alone
+//	Update   a polite apply; where it meets another manager's fields the server names them, and a forced one takes them over
+//
+// What the server refuses because of a leftover that Git does not name is applied again without it; and what it refuses because a field
+// must not change is replaced where that is allowed.
+func (l *Loop) write(ctx context.Context, action diff.Action, places map[place]resource) (written, error) {
+	target, err := l.target(action.Object, places)
+	if err != nil {
+		return written{}, err
+	}
+	w := &write{loop: l, object: action.Object, target: target, out: written{op: action.Op}}
+	if action.Live != nil {
+		w.uid = string(action.Live.UID)
+	}
+	if action.Op == diff.Create {
+		err = w.create(ctx)
+	} else {
+		err = w.update(ctx)
+	}
+	return w.out, err
+}
+
+// target finds where an object is reached.
+func (l *Loop) target(object *manifests.Object, places map[place]resource) (resource, error) {
+	target, ok := places[placeOf(object.ID)]
+	if !ok {
+		// The kind is defined in this very commit, and its CRD was established a moment ago.
+		l.cluster.mapper.Reset()
+		var err error
+		target, err = l.cluster.resolve(object.ID.GroupKind(), object.Version)
+		switch {
+		case meta.IsNoMatchError(err):
+			return resource{}, &Failure{Class: Transient, Reason: "UnknownKind", Text: "the API server does not serve its kind yet"}
+		case err != nil:
+			return resource{}, err
+		}
+		defer signal(l.observer.changed) // for the next pass to watch it
+	}
+	target.gvr.Version = object.Version
+	return target, nil
+}
+
+// write is one object on its way to the server.
+type write struct {
+	loop   *Loop
+	object *manifests.Object
+	target resource
+	uid    string // of the object that is changed; empty while that is not known
+	out    written
+}
+
+// create applies the object if nothing of its name exists. Objects that nobody told Kilter of are not forced over unseen.
+func (w *write) create(ctx context.Context) error {
+	stored, err := w.apply(ctx, precondition{resourceVersion: neverStored}, false)
+	if exists(err) {
+		return w.adopt(ctx)
+	}
+	return w.record(stored, err)
+}
+
+// update applies the object to the one that exists, and takes over what is in its way.
+func (w *write) update(ctx context.Context) error {
+	stored, err := w.apply(ctx, precondition{}, true)
+	if taken := fieldConflicts(err); len(taken) > 0 {
+		w.out.taken = taken
+		stored, err = w.apply(ctx, precondition{}, false)
+	}
+	return w.mend(ctx, stored, err)
+}
+
+func (w *write) apply(ctx context.Context, only precondition, polite bool) (*metav1.PartialObjectMetadata, error) {
+	content, err := body(w.object, w.loop.parent.ID(), only)
+	if err != nil {
+		return nil, err
+	}
+	return w.loop.cluster.apply(ctx, applyRequest{
+		target: w.target, namespace: w.object.ID.Namespace, name: w.object.ID.Name, body: content, polite: polite,
+	})
+}
+
+// record takes the server's answer to an apply as observed.
+func (w *write) record(stored *metav1.PartialObjectMetadata, err error) error {
+	if err != nil {
+		return err
+	}
+	live := w.loop.observer.record(w.object.ID, stored)
+	// What is observed may be newer than the answer: somebody was quicker to change the object than the answer to arrive.
+	w.loop.expected.set(w.object, reduce(w.loop.parent.ID(), w.object.ID, stored).Fields)
+	w.loop.fights.applied(w.object, w.out.taken, w.loop.clock())
+	w.out.live = &live
+	return nil
+}
+
+// exists reports whether an apply was refused because of the resourceVersion in it.
+func exists(err error) bool { return apierrors.IsConflict(err) && len(fieldConflicts(err)) == 0 }
+
+// fieldConflicts returns who owns the fields that a polite apply met, sorted by manager. The server writes each as
+// `conflict with "kubectl-edit" using apps/v1`; see k8s.io/apimachinery/pkg/util/managedfields/internal/conflict.go.
+func fieldConflicts(err error) []Taken {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var taken []Taken
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type != metav1.CauseTypeFieldManagerConflict {
+			continue
+		}
+		_, manager, _ := strings.Cut(cause.Message, `"`)
+		manager, _, _ = strings.Cut(manager, `"`)
+		i := slices.IndexFunc(taken, func(t Taken) bool { return t.Manager == manager })
+		if i < 0 {
+			i = len(taken)
+			taken = append(taken, Taken{Manager: manager})
+		}
+		taken[i].Fields = append(taken[i].Fields, cause.Field)
+	}
+	slices.SortFunc(taken, func(a, b Taken) int { return strings.Compare(a.Manager, b.Manager) })
+	return taken
+}
