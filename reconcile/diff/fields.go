@@ -66,6 +66,32 @@ func Fields(converter managedfields.TypeConverter, before, after *unstructured.U
 	return fields, nil
 }
 
+// Overlay returns what before becomes when wanted is laid over it, lists merged by their keys. It is not what an apply gives: nothing is
+// defaulted, and nothing that wanted no longer has is removed.
+func Overlay(converter managedfields.TypeConverter, before, wanted *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	base, err := converter.ObjectToTyped(before, typed.AllowDuplicates)
+	if err != nil {
+		return nil, err
+	}
+	over, err := converter.ObjectToTyped(wanted)
+	if err != nil {
+		return nil, err
+	}
+	merged, err := base.Merge(over)
+	if err != nil {
+		return nil, err
+	}
+	object, err := converter.TypedToObject(merged)
+	if err != nil {
+		return nil, err
+	}
+	result, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("merged into a %T", object)
+	}
+	return result, nil
+}
+
 // highest reports whether no parent of path was added or removed whole.
 func highest(path fieldpath.Path, compared *typed.Comparison) bool {
 	for i := 1; i < len(path); i++ {
