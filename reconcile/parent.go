@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
@@ -35,6 +37,7 @@ type parentStore struct {
 	cluster *Cluster
 	target  resource
 	loaded  bool
+	uid     types.UID          // of the live parent; empty until it was read or written
 	stored  inventory.Contents // what the parent lists, once loaded
 }
 
@@ -51,6 +54,7 @@ func (p *parentStore) load(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("cannot read the inventory in %s: %w", p.Parent, newFailure(err, p.cluster.host))
 	default:
+		p.uid = live.UID
 		p.stored, _ = p.Read(live.Annotations)
 	}
 	p.loaded = true
@@ -95,11 +99,19 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 	if err != nil {
 		return err
 	}
-	if _, err := p.cluster.patchAs(ctx, inventory.ParentFieldManager, p.target, p.Namespace, p.Name, body); err != nil {
+	live, err := p.cluster.patchAs(ctx, inventory.ParentFieldManager, p.target, p.Namespace, p.Name, body)
+	if err != nil {
 		return err
 	}
-	p.stored = contents
+	p.uid, p.stored = live.UID, contents
 	return nil
+}
+
+// reference names the parent in Events.
+func (p *parentStore) reference() corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion: p.GroupVersion.String(), Kind: p.Kind, Namespace: p.Namespace, Name: p.Name, UID: p.uid,
+	}
 }
 
 func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {
