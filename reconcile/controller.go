@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,8 +40,10 @@ type ControllerOptions struct {
 	// Synced is called once every Sync that exists has been seen.
 	Synced  func()
 	Metrics *Metrics
-	Log     *slog.Logger
-	Clock   func() time.Time
+	// Record takes the Events of every Sync's passes.
+	Record func([]*corev1.Event)
+	Log    *slog.Logger
+	Clock  func() time.Time
 }
 
 // Controller follows the Sync objects of a cluster and runs one loop for each. A changed spec ends the loop and starts another; a
@@ -203,7 +206,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 	}
 	r.loop, err = NewLoop(Options{
 		Sync: wanted, Object: true, Cluster: c.Cluster, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
-		Publish: publish, Log: log, Clock: c.Clock,
+		Publish: publish, Record: c.Record, Log: log, Clock: c.Clock,
 	})
 	if err != nil {
 		log.Error("cannot start", "why", err.Error())

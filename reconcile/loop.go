@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -29,8 +30,10 @@ type Options struct {
 	Loader *manifests.Loader
 	// Publish is called after every pass, from the loop's own goroutine. The loop keeps no reference to the Result.
 	Publish func(*Result)
-	Log     *slog.Logger
-	Clock   func() time.Time
+	// Record takes the Events that a pass is worth; nil when nobody wants them.
+	Record func([]*corev1.Event)
+	Log    *slog.Logger
+	Clock  func() time.Time
 }
 
 // Loop keeps one Sync in sync. All its state belongs to the goroutine that called Run; what it learnt is lost with it and learnt
@@ -40,6 +43,7 @@ type Loop struct {
 	cluster  *Cluster
 	loader   *manifests.Loader
 	publish  func(*Result)
+	record   func([]*corev1.Event)
 	log      *slog.Logger
 	clock    func() time.Time
 	requests chan string
@@ -82,7 +86,7 @@ type Loop struct {
 // NewLoop returns a loop that has not begun. The Sync's own identity, if it names one, is taken on here.
 func NewLoop(o Options) (*Loop, error) {
 	l := &Loop{
-		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, publish: o.Publish, log: o.Log, clock: o.Clock,
+		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, publish: o.Publish, record: o.Record, log: o.Log, clock: o.Clock,
 		requests: make(chan string, 1),
 		allowed:  make(chan string, 1),
 		allows:   o.Sync.Annotations[v1alpha1.AllowPruneAnnotation],
@@ -92,6 +96,9 @@ func NewLoop(o Options) (*Loop, error) {
 		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},
 		listed:   map[place]bool{},
+	}
+	if l.record == nil {
+		l.record = func([]*corev1.Event) {}
 	}
 	l.parent = &parentStore{cluster: o.Cluster}
 	if o.Object {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -41,6 +43,7 @@ type parentStore struct {
 	cluster *Cluster
 	target  resource
 	loaded  bool
+	uid     types.UID          // of the live parent; empty until it was read or written
 	stored  inventory.Contents // what the parent lists, once loaded
 	lost    atomic.Bool        // somebody deleted the parent, or what it lists
 }
@@ -99,6 +102,7 @@ func (p *parentStore) load(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("cannot read the inventory in %s: %w", p.Parent, newFailure(err, p.cluster.host))
 	default:
+		p.uid = live.UID
 		p.stored, _ = p.Read(live.Annotations)
 	}
 	p.loaded = true
@@ -143,14 +147,21 @@ func (p *parentStore) write(ctx context.Context, contents inventory.Contents) er
 	if err != nil {
 		return err
 	}
-	_, err = p.cluster.apply(ctx, applyRequest{
+	live, err := p.cluster.apply(ctx, applyRequest{
 		target: p.target, namespace: p.Namespace, name: p.Name, body: body, manager: inventory.ParentFieldManager,
 	})
 	if err != nil {
 		return err
 	}
-	p.stored = contents
+	p.uid, p.stored = live.UID, contents
 	return nil
+}
+
+// reference names the parent in Events.
+func (p *parentStore) reference() corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion: p.GroupVersion.String(), Kind: p.Kind, Namespace: p.Namespace, Name: p.Name, UID: p.uid,
+	}
 }
 
 func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {

@@ -26,24 +26,12 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		return r
 	}
 
-	l.take(r, found)
-	var notLoaded error // the newest commit has to wait, and the one before stays in force
-	l.timed(r, "load", func() { notLoaded = l.load(ctx, r) })
-	if r.ClusterError = notLoaded; l.set == nil {
+	live, decided := l.decide(ctx, r, found)
+	if !decided {
 		return r
 	}
-
-	var live map[manifests.ID]diff.Live
-	l.timed(r, "observe", func() { live, r.ClusterError = l.observe(ctx, r) })
-	if r.ClusterError != nil {
-		return r
-	}
-
-	l.timed(r, "plan", func() { r.Plan, r.ClusterError = l.plan(ctx, r, live) })
-	if r.ClusterError != nil {
-		return r
-	}
-	if r.ClusterError = l.parent.widen(ctx, l.parent.covering(l.set, live), l.set); r.ClusterError != nil {
+	if err := l.parent.widen(ctx, l.parent.covering(l.set, live), l.set); err != nil {
+		r.ClusterError = err
 		return r
 	}
 
@@ -59,10 +47,34 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 
 	live = l.observer.live()
 	l.outcome(r, live)
-	if r.ClusterError = l.settleInventory(ctx, r, live); r.ClusterError == nil {
-		r.ClusterError = notLoaded
+	if err := l.settleInventory(ctx, r, live); err != nil {
+		r.ClusterError = err
 	}
 	return r
+}
+
+// decide is the half of a pass that changes nothing: what Git says, what the cluster says, and what has to be done about the difference.
+// It returns what the cluster holds, or false when there is nothing to act on. A commit that could not be loaded yet is a ClusterError of
+// r although the one before it is acted on.
+func (l *Loop) decide(ctx context.Context, r *Result, found *look) (map[manifests.ID]diff.Live, bool) {
+	l.take(r, found)
+	l.timed(r, "load", func() { r.ClusterError = l.load(ctx, r) })
+	if l.set == nil {
+		return nil, false
+	}
+	var live map[manifests.ID]diff.Live
+	var blind error
+	l.timed(r, "observe", func() { live, blind = l.observe(ctx, r) })
+	if blind != nil {
+		r.ClusterError = blind
+		return nil, false
+	}
+	l.timed(r, "plan", func() { r.Plan, blind = l.plan(ctx, r, live) })
+	if blind != nil {
+		r.ClusterError = blind
+		return nil, false
+	}
+	return live, true
 }
 
 // take takes over what a look at the repository found.

@@ -23,104 +23,120 @@ func (l *Loop) timed(r *Result, name string, phase func()) {
 	r.Phases = append(r.Phases, Phase{Name: name, Took: l.clock().Sub(start)})
 }
 
-// finish closes the Result, logs what is new in it and hands it on. A pass that was interrupted has no outcome: what it changed is logged,
+// finish closes the Result, tells what is new in it and hands it on. A pass that was interrupted has no outcome: what it changed is told,
 // and nothing is published.
 func (l *Loop) finish(ctx context.Context, r *Result) {
 	r.Applied = l.applied
 	r.Finished = l.clock()
 	if ctx.Err() != nil {
 		for _, c := range r.Changes {
-			tellChange(context.WithoutCancel(ctx), l.log, c)
+			newsOfChange(c).log(l.log)
 		}
 		return
 	}
-	l.told = l.told.tell(l.log, r)
+	var all []news
+	l.told, all = l.told.news(r)
+	for _, n := range all {
+		n.log(l.log)
+	}
+	l.record(events(all, l.parent.reference()))
 	l.publish(r)
 }
 
-// told is what was logged last: a state is logged when it is new, not at every pass.
+// told is what was told last: a state is told when it is new, not at every pass.
 type told struct {
 	reason  Reason
 	message string
 	objects map[string]bool // what was said of single objects and still holds: "waits Job shop/seed"
 }
 
-// tell logs one line per changed object, one per new trouble, and one for the pass when anything is new.
-func (t told) tell(log *slog.Logger, r *Result) told {
-	ctx := context.Background()
+// news is one thing to tell: a line in the log, and an Event where somebody may look for one.
+type news struct {
+	level  slog.Level
+	what   string // one of a closed set of words
+	object manifests.ID
+	live   *diff.Live // what the cluster held of the object; nil when nothing
+	origin manifests.Origin
+	why    string
+	pass   *Result // of the pass as a whole; nil in news of an object
+}
+
+// news returns what is new in a Result, in the order to tell it: the commit, each changed object, each new trouble, and the pass itself when
+// anything is new.
+func (t told) news(r *Result) (told, []news) {
 	next := told{reason: r.Reason(), message: r.Message(), objects: map[string]bool{}}
-	news := r.NewCommit || next.reason != t.reason || bad(next.reason) && next.message != t.message
+	var all []news
 	if r.NewCommit {
-		tellCommit(ctx, log, r)
+		all = newsOfCommit(r)
 	}
+	told := r.NewCommit || next.reason != t.reason || bad(next.reason) && next.message != t.message
 	for _, c := range r.Changes {
 		if c.Failure == nil && !c.Same || c.Failure != nil && !c.Again {
-			news = true
-			tellChange(ctx, log, c)
+			told = true
+			all = append(all, newsOfChange(c))
 		}
 	}
-	once := func(level slog.Level, what string, about Trouble) {
-		key := what + " " + about.Object.String()
+	once := func(n news) {
+		key := n.what + " " + n.object.String()
 		next.objects[key] = true
 		if !t.objects[key] {
-			tellTrouble(ctx, log, level, what, about)
+			all = append(all, n)
 		}
 	}
 	for _, a := range r.Plan.Actions {
 		switch a.Op {
 		case diff.Drift:
-			once(slog.LevelWarn, "drift", Trouble{Object: a.ID, Origin: a.Object.Origin, Message: a.Reason})
+			once(news{level: slog.LevelWarn, what: "drift", object: a.ID, live: a.Live, origin: a.Object.Origin, why: a.Reason})
 		case diff.Keep:
-			once(slog.LevelInfo, "kept", Trouble{Object: a.ID, Message: a.Reason})
+			once(news{what: "kept", object: a.ID, live: a.Live, why: a.Reason})
 		}
 	}
 	for _, b := range r.Blocked {
-		once(slog.LevelInfo, "waits", Trouble{Object: b.Object.ID, Origin: b.Object.Origin, Message: "for " + b.By.String() + ": " + b.Reason})
+		once(news{what: "waits", object: b.Object.ID, origin: b.Object.Origin, why: "for " + b.By.String() + ": " + b.Reason})
 	}
 	for _, u := range r.Unwell {
-		once(slog.LevelError, "unwell", u)
+		once(newsOf(slog.LevelError, "unwell", u))
 	}
-	if news {
-		level := slog.LevelInfo
+	if told {
+		n := news{what: "pass", why: next.message, pass: r}
 		if bad(next.reason) {
-			level = slog.LevelError
+			n.level = slog.LevelError
 		}
-		log.LogAttrs(ctx, level, "pass",
-			slog.String("revision", r.Attempted), slog.String("reason", string(next.reason)), slog.String("message", next.message),
-			slog.String("took", r.Finished.Sub(r.Started).Round(time.Millisecond).String()))
+		all = append(all, n)
 	}
-	return next
+	return next, all
 }
 
-// tellCommit logs what was found in a commit that was read for the first time.
-func tellCommit(ctx context.Context, log *slog.Logger, r *Result) {
+// newsOfCommit tells what was found in a commit that was read for the first time.
+func newsOfCommit(r *Result) []news {
+	var all []news
 	for _, p := range r.Rejected {
-		tellTrouble(ctx, log, slog.LevelError, "rejected", troubleIn(p))
+		all = append(all, newsOf(slog.LevelError, "rejected", troubleIn(p)))
 	}
 	for _, p := range r.Warnings {
-		tellTrouble(ctx, log, slog.LevelWarn, "warning", troubleIn(p))
+		all = append(all, newsOf(slog.LevelWarn, "warning", troubleIn(p)))
 	}
 	for _, s := range r.Skipped {
-		tellTrouble(ctx, log, slog.LevelInfo, "skipped", Trouble{Origin: s.Origin, Object: s.Object, Message: s.Reason})
+		all = append(all, news{what: "skipped", object: s.Object, origin: s.Origin, why: s.Reason})
 	}
+	return all
 }
 
-// tellTrouble logs one line on one object or file.
-func tellTrouble(ctx context.Context, log *slog.Logger, level slog.Level, what string, t Trouble) {
-	log.LogAttrs(ctx, level, what, about(t.Object, t.Origin, t.Message)...) //nolint:sloglint // what is one of a closed set of words
+func newsOf(level slog.Level, what string, t Trouble) news {
+	return news{level: level, what: what, object: t.Object, origin: t.Origin, why: t.Message}
 }
 
-// tellChange logs one change, done or failed.
-func tellChange(ctx context.Context, log *slog.Logger, c Change) {
-	origin := manifests.Origin{}
+// newsOfChange tells one change, done or failed.
+func newsOfChange(c Change) news {
+	n := news{object: c.ID, live: c.Live, what: done[c.Op], why: c.why()}
 	if c.Object != nil {
-		origin = c.Object.Origin
+		n.origin = c.Object.Origin
 	}
 	if c.Failure != nil {
-		tellTrouble(ctx, log, slog.LevelError, "failed", c.trouble())
-		return
+		t := c.trouble()
+		n.level, n.what, n.origin, n.why = slog.LevelError, "failed", t.Origin, t.Message
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, done[c.Op], about(c.ID, origin, c.why())...) //nolint:sloglint // a word of the table below
+	return n
 }
 
 // done are the words for what was done.
@@ -143,6 +159,18 @@ func (c Change) why() string {
 		why = strings.TrimPrefix(why+"; taken over from "+phrase.List(c.Taken), "; ")
 	}
 	return why
+}
+
+// log writes the news as one line.
+func (n news) log(log *slog.Logger) {
+	attrs := about(n.object, n.origin, n.why)
+	if r := n.pass; r != nil {
+		attrs = []slog.Attr{
+			slog.String("revision", r.Attempted), slog.String("reason", string(r.Reason())), slog.String("message", n.why),
+			slog.String("took", r.Finished.Sub(r.Started).Round(time.Millisecond).String()),
+		}
+	}
+	log.LogAttrs(context.Background(), n.level, n.what, attrs...) //nolint:sloglint // what is one of a closed set of words
 }
 
 // about returns the attributes of a line on one object; those that are empty are left out.

@@ -9,13 +9,15 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
 )
 
-// What is logged, and when, in the life of a Sync: what is new is told once, and nothing while nothing changes.
-func TestTell(t *testing.T) {
+// What is told, and when, in the life of a Sync: what is new is told once, in the log and in Events, and nothing while nothing changes.
+func TestNews(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -75,7 +77,15 @@ func TestTell(t *testing.T) {
 		{"resumed", succeeded()},
 	} {
 		fmt.Fprintf(&out, "# %s\n", pass.what)
-		state = state.tell(log, pass.result)
+		var all []news
+		state, all = state.news(pass.result)
+		for _, n := range all {
+			n.log(log)
+		}
+		for _, e := range events(all, corev1.ObjectReference{Kind: "Sync", Namespace: "shop", Name: "app"}) {
+			fmt.Fprintf(&out, "  event %s %s on %s %s/%s: %s\n",
+				e.Type, e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Namespace, e.InvolvedObject.Name, e.Message)
+		}
 	}
 	golden.Check(t, filepath.Join("testdata", "report.txt"), out.String())
 }

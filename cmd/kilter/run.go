@@ -102,7 +102,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry), log: log}
+	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry), events: reconcile.NewRecorder(cluster, log), log: log}
 	if program.server, err = newServer(o.listen, registry); err != nil {
 		return err
 	}
@@ -111,6 +111,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return program.server.serve(ctx) })
+	group.Go(func() error { program.events.Run(ctx); return nil })
 	group.Go(func() error {
 		defer stop()
 		if sync != nil {
@@ -126,6 +127,7 @@ type program struct {
 	*runOptions
 	cluster *reconcile.Cluster
 	metrics *reconcile.Metrics
+	events  *reconcile.Recorder
 	server  *server
 	log     *slog.Logger
 }
@@ -143,7 +145,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 			p.metrics.Observe(sync, r)
 			p.server.ready()
 		},
-		Log: p.log, Clock: time.Now,
+		Record: p.events.Record, Log: p.log, Clock: time.Now,
 	})
 	if err != nil {
 		return err
@@ -171,7 +173,8 @@ func outcome(r *reconcile.Result) error {
 // followObjects runs a loop for every Sync object.
 func (p *program) followObjects(ctx context.Context) error {
 	controller := reconcile.NewController(reconcile.ControllerOptions{
-		Cluster: p.cluster, Namespaces: p.watchNamespaces, Metrics: p.metrics, Log: p.log, Clock: time.Now,
+		Cluster: p.cluster, Namespaces: p.watchNamespaces, Metrics: p.metrics, Record: p.events.Record, Log: p.log,
+		Clock: time.Now,
 		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
 			repository, err := p.open(sync, p.cluster)
 			if err != nil {

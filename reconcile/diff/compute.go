@@ -84,6 +84,9 @@ func (in Input) want(object *manifests.Object, desired map[manifests.ID]*manifes
 // NotThere is the reason of a first creation.
 const NotThere = "not in the cluster"
 
+// Drifted is the reason when a field of ours is no longer as it was applied.
+const Drifted = "changed by somebody else in the cluster"
+
 // lost is the reason when an object that was applied is no longer a member of the set.
 const lost = "deleted, or taken out of the set, by somebody else"
 
@@ -117,9 +120,9 @@ func (in Input) compare(object *manifests.Object) Action {
 		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.
 		action.Op, action.Reason = Update, "applied once more to learn which fields are ours"
 	case live.Fields != expected && in.ReportDrift:
-		action.Op, action.Reason = Drift, "changed by somebody else in the cluster"
+		action.Op, action.Reason = Drift, Drifted
 	case live.Fields != expected:
-		action.Op, action.Reason = Update, "changed by somebody else in the cluster"
+		action.Op, action.Reason = Update, Drifted
 	default:
 		action.Op = None
 	}
