@@ -82,9 +82,9 @@ func TestKubectlReadsTheInventory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.yaml")
 	must(t, os.WriteFile(file, configMap("a").Data, 0o600))
 	prune := func() string {
-		kubectl := exec.CommandContext(ctx, "go", "run", "-C", "tools/kubectl", ".", "apply", "--kubeconfig", c.kubeconfig, "-n", ns, "-f", file,
+		kubectl := exec.CommandContext(ctx, filepath.Join("..", "bin", "kubectl"), "apply", "--kubeconfig", c.kubeconfig, "-n", ns, "-f", file,
 			"--prune", "--applyset", "configmap/kilter-e2e", "--server-side", "--force-conflicts", "--dry-run=server")
-		kubectl.Dir, kubectl.Env = "..", append(os.Environ(), "KUBECTL_APPLYSET=true")
+		kubectl.Env = append(os.Environ(), "KUBECTL_APPLYSET=true")
 		out, _ := kubectl.CombinedOutput()
 		return string(out)
 	}
