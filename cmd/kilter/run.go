@@ -73,12 +73,9 @@ With --once it reads the repository once, waits until nothing moves any more, an
 func (o *runOptions) run(ctx context.Context) error {
 	var sync *v1alpha1.Sync
 	if o.file != "" {
-		document, err := os.ReadFile(o.file)
-		if err != nil {
-			return fmt.Errorf("cannot read the Sync: %w", err)
-		}
-		if sync, err = v1alpha1.Read(document); err != nil {
-			return fmt.Errorf("cannot read the Sync in %s: %w", o.file, err)
+		var err error
+		if sync, err = readSync(o.file); err != nil {
+			return err
 		}
 	} else if o.once {
 		return errors.New("--once needs a Sync document: add -f sync.yaml")

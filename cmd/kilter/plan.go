@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile"
+)
+
+// planOptions are the flags of kilter plan.
+type planOptions struct {
+	runOptions
+	output   string
+	exitCode bool
+}
+
+// planFormats are the values of --output.
+var planFormats = map[string]func(io.Writer, *forecast) error{
+	"text": writePlanText, "json": writePlanJSON, "markdown": writePlanMarkdown,
+}
+
+func planCommand() *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use:   "plan -f sync.yaml",
+		Short: "Say what the newest commit would change in the cluster",
+		Long: `Say what the newest commit would change in the cluster, field by field, and change nothing. The plan is the one that kilter run would make;
+each object that would be applied is tried by one dry run, so that refusals of the server are known before.
+
+Exit codes: 0 fine; 1 the commit or an object would be refused, or with --exit-code there are changes; 2 a wrong command line, or what
+cannot be read or reached.`,
+		Example: `  kilter plan -f sync.yaml
+  kilter plan -f sync.yaml -o markdown > comment.md`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.stdout = cmd.OutOrStdout()
+			return o.run(cmd.Context())
+		},
+	}
+	names := slices.Sorted(maps.Keys(planFormats))
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "filename", "f", "", "file with one Sync document")
+	flags.StringVarP(&o.output, "output", "o", "text", "format: "+strings.Join(names, ", "))
+	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with 1 when the commit would change anything")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG or ~/.kube/config)")
+	flags.StringVar(&o.context, "context", "", "context of the kubeconfig (default: its current one)")
+	flags.BoolVar(&o.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+func (o *planOptions) run(ctx context.Context) (err error) {
+	write, known := planFormats[o.output]
+	switch {
+	case !known:
+		return fmt.Errorf("-o %q: must be one of %s", o.output, strings.Join(slices.Sorted(maps.Keys(planFormats)), ", "))
+	case o.file == "":
+		return errors.New("kilter plan needs a Sync document: add -f sync.yaml")
+	}
+	sync, err := readSync(o.file)
+	if err != nil {
+		return err
+	}
+	cluster, err := o.connect()
+	if err != nil {
+		return err
+	}
+	if o.dataDir, err = os.MkdirTemp("", "kilter-"); err != nil {
+		return fmt.Errorf("cannot make a directory for what is fetched: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.dataDir)) }()
+	f, err := o.forecast(ctx, sync, cluster)
+	if err != nil {
+		return err
+	}
+	if err := write(o.stdout, f); err != nil {
+		return fmt.Errorf("cannot write the plan: %w", err)
+	}
+	if len(f.Problems) > 0 || f.Summary.Refused > 0 || o.exitCode && f.changes {
+		return &exitError{code: exitProblems, err: errors.New("the plan has changes or refusals"), silent: true}
+	}
+	return nil
+}
+
+// forecast looks at the repository and the cluster.
+func (o *planOptions) forecast(ctx context.Context, sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*forecast, error) {
+	repository, err := o.open(sync, cluster)
+	if err != nil {
+		return nil, err
+	}
+	defer repository.Close()
+	loop, err := reconcile.NewLoop(reconcile.Options{
+		Sync: sync, Cluster: cluster, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}), Clock: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	found, err := loop.Forecast(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case found.FetchError != nil:
+		return nil, found.FetchError
+	case found.ClusterError != nil:
+		return nil, found.ClusterError
+	}
+	return newForecast(sync, found), nil
+}
+
+// readSync reads the one Sync in a file.
+func readSync(file string) (*v1alpha1.Sync, error) {
+	document, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the Sync: %w", err)
+	}
+	sync, err := v1alpha1.Read(document)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the Sync in %s: %w", file, err)
+	}
+	return sync, nil
+}
