@@ -173,13 +173,14 @@ func (c *cluster) limited(ctx context.Context, t *testing.T, ns string) string {
 	return c.kubeconfigOf(t, token.Status.Token, ns)
 }
 
-// TestCustomResources applies a CRD and its objects in one commit: one that is right, and one that only the server can tell is wrong.
+// TestCustomResources applies a CRD and its object in one commit. Then the CRD leaves Git, where it stays in the cluster, and an object comes
+// that only the server can tell is wrong.
 func TestCustomResources(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
 	ns := c.namespace(t, "custom")
 	group := ns + ".example.com"
-	_, url := repository(t, fstest.MapFS{
+	repo, url := repository(t, fstest.MapFS{
 		"prod/crd.yaml": file(fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: things.%[1]s}
@@ -201,10 +202,12 @@ spec:
               size: {type: integer}
 `, group)),
 		"prod/a.yaml": file("apiVersion: " + group + "/v1\nkind: Thing\nmetadata: {name: a}\nspec: {size: 1}\n"),
-		"prod/b.yaml": file("apiVersion: " + group + "/v1\nkind: Thing\nmetadata: {name: b}\nspec:\n  size: c4n4ry\n"),
 	})
 	run := kilter(t, "run", "-f", syncFile(t, ns, url, ""), "--allow-insecure-git", "--kubeconfig", c.kubeconfig)
 	line(ctx, t, run, "created", "Thing "+ns+"/a")
+	must(t, repo.Remove("prod/crd.yaml"))
+	must(t, repo.Write("prod/b.yaml", "apiVersion: "+group+"/v1\nkind: Thing\nmetadata: {name: b}\nspec:\n  size: c4n4ry\n"))
+	push(t, repo)
 	line(ctx, t, run, "failed", "Thing "+ns+"/b  prod/b.yaml:")
 	t.Cleanup(func() {
 		crds := c.dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
