@@ -31,6 +31,7 @@ type memory struct {
 	index   index
 	customs customs
 	gaps    map[ID]*gap
+	remarks remarks
 	kinds   kinds
 }
 
@@ -67,13 +68,15 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 	whole := len(a.problems) == 0 // every file could be read, and all that is in the tree is known
 	scope := newScope(a.manifests, a.target)
 	local := map[ID]bool{}
-	var applied []*manifest
+	applied := make([]*manifest, 0, len(a.manifests))
 	settled := a.memory.kinds.update(a.manifests, scope, a.target.namespace())
+	unserved := false
 	for _, m := range a.manifests {
 		if m.settled != settled || m.remarked {
 			a.settle(m, scope)
 			m.settled = settled
 		}
+		unserved = unserved || m.unserved
 		if !m.local {
 			applied = append(applied, m)
 			a.report(m)
@@ -87,7 +90,9 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 	}
 	index := &a.memory.index
 	index.update(applied)
-	a.duplicates(index)
+	if unserved || len(index.duplicates) > 0 {
+		a.duplicates(index)
+	}
 	if err := a.judgeCustom(ctx, index, scope); err != nil {
 		return nil, err
 	}
@@ -211,10 +216,8 @@ func removedAPI(m *manifest) (release string, replacement schema.GroupVersionKin
 func (a *assembly) dependencies(x *index, local map[ID]bool) {
 	var annotated []*Object
 	told := 0
-	for _, m := range x.order {
-		if len(m.object.DependsOn) > 0 {
-			annotated = append(annotated, m.object)
-		}
+	for _, m := range x.annotated {
+		annotated = append(annotated, m.object)
 		for _, id := range m.object.DependsOn {
 			if x.byID[id] != nil || told == maxMissing {
 				continue

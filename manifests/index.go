@@ -10,17 +10,23 @@ import (
 // index is the objects of a tree by their IDs. A Loader keeps it from one load to the next, so that what did not change costs next to
 // nothing. Manifests in it are settled: their objects have their namespace.
 type index struct {
-	loads int         // how often it was updated
-	all   []*manifest // sorted, duplicates side by side in the order of files
-	order []*manifest // the first of each ID
-	byID  map[ID]*manifest
-	edges edges
+	loads     int         // how often it was updated
+	all       []*manifest // sorted, duplicates side by side in the order of files
+	order     []*manifest // the first of each ID
+	annotated []*manifest // those of them that depend on others
+	byID      map[ID]*manifest
+	edges     edges
 
 	// What the last update found.
 	duplicates map[*manifest]*manifest // each with the first of its ID
 	fresh      []*manifest             // new, or with another object than before
 	sameIDs    bool                    // no ID came or went
+	replaced   []replacement           // when nothing else has changed: the new objects, each in the place of an old one of its ID
+	steady     bool                    // replaced is all that has changed
 }
+
+// replacement is an object that stands in the place of another of its ID.
+type replacement struct{ old, new *Object }
 
 // update makes the index one of these manifests.
 func (x *index) update(manifests []*manifest) {
@@ -33,24 +39,63 @@ func (x *index) update(manifests []*manifest) {
 		}
 	}
 	var stay []*manifest
-	var gone []ID
+	var gone []*manifest
+	alive := false // some manifest stays, with another object
+	for _, m := range x.all {
+		switch {
+		case m.load != x.loads:
+			gone = append(gone, m)
+		case m.indexed != m.object:
+			gone, alive = append(gone, m), true
+		}
+	}
+	if len(gone) > 0 || len(x.fresh) > 0 {
+		slices.SortFunc(x.fresh, compareManifests)
+	}
+	x.sameIDs = slices.EqualFunc(gone, x.fresh, func(old, m *manifest) bool { return old.indexed.ID == m.object.ID })
+	x.replaced = nil
+	if x.steady = x.sameIDs && !alive && len(x.duplicates) == 0 && !slices.ContainsFunc(x.fresh, (*manifest).isDefinition) &&
+		!slices.ContainsFunc(gone, (*manifest).isDefinition); x.steady {
+		x.replace(gone)
+		return
+	}
 	for _, m := range x.all {
 		if m.load == x.loads && m.indexed == m.object {
 			stay = append(stay, m)
-		} else {
-			gone = append(gone, m.indexed.ID)
 		}
+	}
+	goneIDs := make([]ID, len(gone))
+	for i, m := range gone {
+		goneIDs[i] = m.indexed.ID
 	}
 	for _, m := range x.fresh {
 		m.indexed = m.object
 	}
-	slices.SortFunc(x.fresh, compareManifests)
-	x.sameIDs = slices.EqualFunc(slices.SortedFunc(slices.Values(gone), ID.Compare), x.fresh,
-		func(id ID, m *manifest) bool { return id == m.object.ID })
-	if len(gone) > 0 || len(x.fresh) > 0 {
-		x.all = merge(stay, x.fresh)
-		x.rebuild(gone)
+	x.all = merge(stay, x.fresh)
+	x.rebuild(goneIDs)
+}
+
+func (m *manifest) isDefinition() bool { return m.object.Defines != nil }
+
+// replace puts each fresh manifest in the place of the one that is gone and had its ID. There are no duplicates: all and order are the same.
+func (x *index) replace(gone []*manifest) {
+	dependent := false
+	for i, m := range x.fresh {
+		id := m.object.ID
+		dependent = dependent || len(m.object.DependsOn)+len(gone[i].indexed.DependsOn) > 0
+		at, _ := slices.BinarySearchFunc(x.order, id, func(other *manifest, id ID) int { return other.indexed.ID.Compare(id) })
+		x.replaced = append(x.replaced, replacement{gone[i].indexed, m.object})
+		x.all[at], x.order[at], x.byID[id] = m, m, m
+		m.indexed = m.object
 	}
+	if dependent {
+		x.annotate()
+	}
+}
+
+// annotate finds the objects that depend on others.
+func (x *index) annotate() {
+	x.annotated = slices.DeleteFunc(slices.Clone(x.order), func(m *manifest) bool { return len(m.object.DependsOn) == 0 })
 }
 
 // rebuild derives the rest from all. The map is changed in place where it can be: most loads change few objects.
@@ -68,6 +113,7 @@ func (x *index) rebuild(gone []ID) {
 			x.edges.definedBy[*m.object.Defines] = m.object.ID
 		}
 	}
+	x.annotate()
 	put := x.fresh
 	if had || len(x.duplicates) > 0 || x.byID == nil {
 		x.byID, gone, put = make(map[ID]*manifest, len(x.order)), nil, x.order

@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -31,34 +32,61 @@ func (d *decoder) lint(m *manifest, typed runtime.Object, node *yaml.Node, doc i
 	}
 }
 
+// remarks is what the lint says of a tree, kept until something that it looks at changes.
+type remarks struct {
+	load    int           // of the index, when they were right
+	members []int         // the members' places in the index's order
+	found   []lint.Remark // of members
+}
+
 // lint adds the remarks on objects beside each other.
 func (a *assembly) lint(all *index) {
+	r := &a.memory.remarks
+	if !all.steady || r.load != all.loads-1 || slices.ContainsFunc(all.replaced, replacement.matters) {
+		r.find(all)
+	}
+	r.load = all.loads
+	for _, each := range r.found {
+		o := all.order[r.members[each.Member]].object
+		a.problems = append(a.problems, remark(o.ID, o.neighbour.place(each.Field, o.Origin), each.Finding))
+	}
+}
+
+// matters reports whether the new object is another one to the lint, beside others.
+func (r replacement) matters() bool {
+	return !slices.Equal(r.old.DependsOn, r.new.DependsOn) || !reflect.DeepEqual(r.old.neighbour.known(), r.new.neighbour.known())
+}
+
+// known returns the facts of an object; nil when there are none.
+func (n *neighbour) known() *lint.Facts {
+	if n == nil {
+		return nil
+	}
+	return n.facts
+}
+
+// find asks the lint about all objects.
+func (r *remarks) find(all *index) {
+	r.members = nil
 	var members []lint.Member
-	var linted []*Object // the members' objects
 	selected := slices.ContainsFunc(all.order, func(m *manifest) bool {
 		return m.object.neighbour != nil && m.object.neighbour.facts.Selects()
 	})
-	for _, m := range all.order {
+	for i, m := range all.order {
 		o := m.object
-		idle := o.neighbour == nil || !selected && o.neighbour.facts.Passive() // most of a tree of Jobs, and this is done at each load
+		idle := o.neighbour == nil || !selected && o.neighbour.facts.Passive() // most of a tree of Jobs
 		if idle && len(o.DependsOn) == 0 {
 			continue
 		}
-		member := lint.Member{Name: lint.Name{Namespace: o.ID.Namespace, Kind: o.ID.Kind, Name: o.ID.Name}}
-		if o.neighbour != nil {
-			member.Facts = o.neighbour.facts
-		}
+		member := lint.Member{Name: lint.Name{Namespace: o.ID.Namespace, Kind: o.ID.Kind, Name: o.ID.Name}, Facts: o.neighbour.known()}
 		for _, id := range o.DependsOn {
 			if id.Group == batchv1.GroupName && id.Kind == "Job" {
 				member.WaitsFor = append(member.WaitsFor, lint.Name{Namespace: id.Namespace, Kind: id.Kind, Name: id.Name})
 			}
 		}
-		members, linted = append(members, member), append(linted, o)
+		members, r.members = append(members, member), append(r.members, i)
 	}
-	for _, r := range lint.Tree(members) {
-		o := linted[r.Member]
-		a.problems = append(a.problems, remark(o.ID, o.neighbour.place(r.Field, o.Origin), r.Finding))
-	}
+	r.found = lint.Tree(members)
 }
 
 // place returns where a field stands, or the object itself.

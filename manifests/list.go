@@ -15,13 +15,34 @@ import (
 
 // listing is what a tree holds, by name.
 type listing struct {
-	files          []string // manifests, sorted
+	files          []listed // manifests, sorted
 	kustomizations []string // directories that hold a kustomization file, sorted
 	parts          []part   // manifests in and below such directories, which only a build reads
 	read           int      // files that builds read; known when they are done
 	skipped        []Skip
 	problems       []Problem
 	visited        map[string]bool // directories
+
+	// Directories that hold nothing but manifests, by name: those of the last tree, and those of this one.
+	last, plain map[string]plain
+	most        int // files in one of them: how many to expect
+}
+
+// listed is a manifest by name; unchanged when its directory is, since the last tree was read.
+type listed struct {
+	name      string
+	unchanged bool
+}
+
+// plain is a directory that holds nothing but manifests, in and below it, and the hash that it had.
+type plain struct {
+	hash  string
+	files []string
+}
+
+// directoryHasher is an fs.FS that knows a hash of all that is below a directory, as a Git tree does.
+type directoryHasher interface {
+	HashDir(name string) (hash string, known bool)
 }
 
 // part is a file that is a manifest by its name, in the directory of a kustomization or below it.
@@ -35,8 +56,13 @@ const maxIgnoreBytes = 1 << 20
 // list finds the manifests at the paths of a tree: files whatever their names, and below directories *.yaml, *.yml and *.json
 // where no directory is hidden. A directory with a kustomization file is one unit with all below it, whichever of the two is the
 // path. A .kilterignore file in gitignore syntax excludes below its own directory. Any error ends it: part of a tree is no tree.
-func list(tree fs.FS, paths []string) (*listing, error) {
-	l := &listing{visited: map[string]bool{}}
+//
+// Of a directory with the same hash as last time, given in last, what it holds is known.
+func list(tree fs.FS, paths []string, last map[string]plain) (*listing, error) {
+	l := &listing{visited: map[string]bool{}, last: last, plain: make(map[string]plain, len(last))}
+	for _, p := range last {
+		l.most = max(l.most, len(p.files))
+	}
 	for _, name := range paths {
 		info, err := fs.Stat(tree, name)
 		if err != nil {
@@ -55,8 +81,8 @@ func list(tree fs.FS, paths []string) (*listing, error) {
 			return nil, err
 		}
 	}
-	slices.Sort(l.files)
-	l.files = slices.Compact(l.files)
+	slices.SortFunc(l.files, func(a, b listed) int { return strings.Compare(a.name, b.name) })
+	l.files = slices.CompactFunc(l.files, func(a, b listed) bool { return a.name == b.name })
 	slices.Sort(l.kustomizations)
 	return l, nil
 }
@@ -64,7 +90,7 @@ func list(tree fs.FS, paths []string) (*listing, error) {
 // file adds a file that is a path itself, unless it is a part of a kustomization that is another.
 func (l *listing) file(name string) {
 	if !slices.ContainsFunc(l.parts, func(p part) bool { return p.name == name }) {
-		l.files = append(l.files, name)
+		l.files = append(l.files, listed{name: name})
 	}
 }
 
@@ -74,10 +100,25 @@ func (l *listing) directory(tree fs.FS, directory, kustomization string, pattern
 		return nil
 	}
 	l.visited[directory] = true
+	if l.files == nil {
+		l.files = make([]listed, 0, l.most)
+	}
+	hash, hashed := "", false
+	if h, ok := tree.(directoryHasher); ok && kustomization == "" && len(patterns) == 0 {
+		if hash, hashed = h.HashDir(directory); hashed && l.last[directory].hash == hash {
+			known := l.last[directory]
+			l.plain[directory] = known
+			for _, name := range known.files {
+				l.files = append(l.files, listed{name, true})
+			}
+			return nil
+		}
+	}
 	entries, err := fs.ReadDir(tree, directory)
 	if err != nil {
 		return err
 	}
+	before, others := len(l.files), l.others()
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ignoreFile }) {
 		own, err := ignorePatterns(tree, directory)
 		if err != nil {
@@ -113,10 +154,22 @@ func (l *listing) directory(tree fs.FS, directory, kustomization string, pattern
 		case kustomization != "":
 			l.parts = append(l.parts, part{name, kustomization})
 		default:
-			l.files = append(l.files, name)
+			l.files = append(l.files, listed{name: name})
 		}
 	}
+	if hashed && l.others() == others && len(patterns) == 0 {
+		p := plain{hash: hash}
+		for _, f := range l.files[before:] {
+			p.files = append(p.files, f.name)
+		}
+		l.plain[directory] = p
+	}
 	return nil
+}
+
+// others counts what was found that is no plain manifest.
+func (l *listing) others() int {
+	return len(l.kustomizations) + len(l.parts) + len(l.skipped) + len(l.problems)
 }
 
 func (l *listing) problem(name, message string) {

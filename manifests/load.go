@@ -16,6 +16,7 @@ import (
 type Loader struct {
 	options Options
 	last    []memo           // of the last tree's files, in the order of their names
+	plain   map[string]plain // its directories
 	units   map[string]*unit // by directory
 	memory  memory
 }
@@ -42,7 +43,7 @@ type hasher interface {
 // says that the tree could not be read whole, and then there is no Set.
 func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, error) {
 	paths := target.paths()
-	found, err := list(tree, paths)
+	found, err := list(tree, paths, l.plain)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list manifests: %w", err)
 	}
@@ -66,11 +67,12 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	}
 	a := newAssembly(tree, target, &l.memory)
 	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)+found.read
-	l.last = files
+	a.manifests = make([]*manifest, 0, len(files))
+	l.last, l.plain = files, found.plain
 	documents := 0
 	for i, file := range files {
 		if documents += file.file.documents; documents > l.options.MaxDocuments {
-			a.tooMuch(found.files[i], fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
+			a.tooMuch(found.files[i].name, fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
 			break
 		}
 		a.add(file.file)
@@ -83,20 +85,21 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 		a.addBuilt(u.out)
 	}
 	if len(files) < len(found.files) {
-		a.tooMuch(found.files[len(files)], fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))
+		a.tooMuch(found.files[len(files)].name, fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))
 	}
 	return a.finish(ctx)
 }
 
 // read returns what the files say, up to the one with which the tree becomes too large. Files are read one after the other, and
 // decoded side by side.
-func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, error) {
+func (l *Loader) read(ctx context.Context, tree fs.FS, names []listed) ([]memo, error) {
 	files := make([]memo, len(names))
 	last := l.last
 	decode, finish := l.startDecoders()
 	defer finish() // on every way out
 	var size int64
-	for i, name := range names {
+	for i, each := range names {
+		name := each.name
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -107,14 +110,17 @@ func (l *Loader) read(ctx context.Context, tree fs.FS, names []string) ([]memo, 
 		if len(last) > 0 && last[0].name == name {
 			known = last[0]
 		}
-		m, data, err := l.readFile(tree, name, known)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
+		if files[i] = known; !each.unchanged || known.file == nil {
+			m, data, err := l.readFile(tree, name, known)
+			if err != nil {
+				return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
+			}
+			if files[i] = m; m.file == nil {
+				decode(toDecode{name, data, &files[i]})
+			}
+			known = m
 		}
-		if files[i] = m; m.file == nil {
-			decode(toDecode{name, data, &files[i]})
-		}
-		if size += m.bytes; size > l.options.MaxTreeBytes {
+		if size += known.bytes; size > l.options.MaxTreeBytes {
 			return files[:i], nil
 		}
 	}

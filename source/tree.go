@@ -109,6 +109,12 @@ func (t *Tree) Hash(name string) (string, error) {
 	return n.hash.String(), nil
 }
 
+// HashDir returns the ID of a directory's tree object, which changes exactly when anything below it does, or false where it is not known.
+func (t *Tree) HashDir(name string) (string, bool) {
+	n, err := t.find("hash", name)
+	return n.hash.String(), err == nil && n.dir && n.hash != plumbing.ZeroHash
+}
+
 // find returns the node at a valid path, or an *fs.PathError.
 func (t *Tree) find(op, name string) (node, error) {
 	if !fs.ValidPath(name) {
