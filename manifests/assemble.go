@@ -254,8 +254,10 @@ func (a *assembly) divide(x *index) (valid, refused []*Object) {
 	valid = make([]*Object, 0, len(x.order))
 	for _, m := range x.order {
 		switch {
+		case len(wrong) == 0: // then every object has its JSON
+			valid = append(valid, m.object)
 		case m.object.JSON == nil:
-		case len(wrong) == 0 || wrong[m.object.ID] == 0:
+		case wrong[m.object.ID] == 0:
 			valid = append(valid, m.object)
 		case wrong[m.object.ID] == byRules:
 			refused = append(refused, m.object)

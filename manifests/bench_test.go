@@ -208,6 +208,19 @@ func (t *memoryTree) put(name, text string) {
 	}
 }
 
+// Stat knows the root without looking at every file, as fstest.MapFS would.
+func (t *memoryTree) Stat(name string) (fs.FileInfo, error) {
+	if name == "." {
+		return root{}, nil
+	}
+	return t.MapFS.Stat(name)
+}
+
+// root describes the root directory.
+type root struct{ fs.FileInfo }
+
+func (root) IsDir() bool { return true }
+
 func (t *memoryTree) HashDir(name string) (string, bool) {
 	hash, known := t.hashes[name+"/"]
 	return hash, known
