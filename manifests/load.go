@@ -27,6 +27,7 @@ type memo struct {
 	hash  string
 	bytes int64
 	file  *parsed
+	only  *manifest // what the file says, when that is one object and nothing else: most do, and each load asks all of them
 }
 
 // NewLoader returns a Loader that remembers nothing yet.
@@ -71,11 +72,20 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	l.last, l.plain = files, found.plain
 	documents := 0
 	for i, file := range files {
-		if documents += file.file.documents; documents > l.options.MaxDocuments {
+		if file.only != nil {
+			documents++
+		} else {
+			documents += file.file.documents
+		}
+		if documents > l.options.MaxDocuments {
 			a.tooMuch(found.files[i].name, fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
 			break
 		}
-		a.add(file.file)
+		if file.only != nil {
+			a.manifests = append(a.manifests, file.only)
+		} else {
+			a.add(file.file)
+		}
 	}
 	for _, u := range units {
 		if documents += u.out.documents; documents > l.options.MaxDocuments {
@@ -144,7 +154,10 @@ func (l *Loader) startDecoders() (start func(toDecode), finish func()) {
 			decoders.Go(func() {
 				d := decoder{options: l.options}
 				for f := range files {
-					f.slot.file = d.decode(f.name, f.data)
+					said := d.decode(f.name, f.data)
+					if f.slot.file = said; said.documents == 1 && len(said.items) == 1 && len(said.problems) == 0 {
+						f.slot.only = said.items[0]
+					}
 				}
 			})
 		}
