@@ -127,7 +127,8 @@ func offline(gvk schema.GroupVersionKind) (namespaced, known bool) {
 		return false, false
 	}
 	_, _, removed := verdict.Removed(gvk)
-	return !slices.Contains(clusterScoped[gvk.Group], gvk.Kind), !removed
+	_, later := verdict.Introduced(gvk)
+	return !slices.Contains(clusterScoped[gvk.Group], gvk.Kind), !removed && !later
 }
 
 // unknown says that nothing serves a kind, and the way out.
@@ -138,18 +139,21 @@ func (s *scope) unknown(gvk schema.GroupVersionKind) string {
 		if versions := crd.defines.versions; len(versions) > 0 {
 			served = strings.Join(versions, ", ") + " only"
 		}
-		return fmt.Sprintf("%s is not served: the CRD in %s serves %s", where, crd.object.Origin, served)
+		return fmt.Sprintf("%s is not served: the CRD in %s serves %s", where, s.target.origin(crd.object.Origin), served)
 	}
 	if s.target.Scope != nil {
 		where += " on this cluster"
 	}
 	release, replacement, removed := verdict.Removed(gvk)
+	since, later := verdict.Introduced(gvk)
 	switch {
 	case removed && !replacement.Empty():
 		return fmt.Sprintf("%s %s is not served since Kubernetes %s: use apiVersion: %s and kind: %s",
 			gvk.GroupVersion(), gvk.Kind, release, replacement.GroupVersion(), replacement.Kind)
 	case removed:
 		return fmt.Sprintf("%s %s is not served since Kubernetes %s", gvk.GroupVersion(), gvk.Kind, release)
+	case later:
+		return fmt.Sprintf("%s %s is served since Kubernetes %s only, and this is to be for %s", gvk.GroupVersion(), gvk.Kind, since, verdict.Version())
 	case verdict.BuiltinGroup(gvk.Group):
 		return fmt.Sprintf("no kind %q in %s: correct apiVersion and kind", gvk.Kind, where)
 	}

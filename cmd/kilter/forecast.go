@@ -136,8 +136,15 @@ func (s planSummary) String() string {
 		n    int
 		text string
 	}{
-		{s.Create, "to create"}, {s.Adopt, "to adopt"}, {s.Update, "to update"}, {s.Delete, "to delete"}, {s.Refused, "refused"},
-		{s.Waiting, "waiting"}, {s.Drifted, "drifted"}, {s.Kept, "kept"}, {s.Unchanged, "unchanged"},
+		{s.Create, "to create"},
+		{s.Adopt, "to adopt"},
+		{s.Update, "to update"},
+		{s.Delete, "to delete"},
+		{s.Refused, "refused"},
+		{s.Waiting, "waiting"},
+		{s.Drifted, "drifted"},
+		{s.Kept, "kept"},
+		{s.Unchanged, "unchanged"},
 	} {
 		if each.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", each.n, each.text))
