@@ -44,7 +44,8 @@ func checkMetadata(node *yaml.Node, report reporter) {
 	case stringAt(metadata, "name") == "":
 		report(Error, nameKey, "metadata.name", ReasonStructure, "must be a string that is not empty"+quoteHint(name))
 	}
-	if key, namespace := entry(metadata, "namespace"); namespace != nil && !document.IsNull(namespace) && stringAt(metadata, "namespace") == "" {
+	if key, namespace := entry(metadata, "namespace"); namespace != nil && !document.IsNull(namespace) && !isEmptyString(namespace) &&
+		stringAt(metadata, "namespace") == "" {
 		report(Error, key, "metadata.namespace", ReasonStructure, "must be a string that is not empty, or be left out"+quoteHint(namespace))
 	}
 }
@@ -83,6 +84,12 @@ func quoteHint(node *yaml.Node) string {
 	return ""
 }
 
+// isEmptyString reports whether a value is "": of a namespace, that is none.
+func isEmptyString(value *yaml.Node) bool {
+	s, err := document.Resolve(value)
+	return value.Kind == yaml.ScalarNode && err == nil && s.Kind == document.String && value.Value == ""
+}
+
 // generated reports whether an entry is one that generators and "kubectl get -o yaml" add and the server ignores: it is left out.
 func generated(parent string, depth int, key, value *yaml.Node) bool {
 	switch key.Value {
@@ -92,6 +99,8 @@ func generated(parent string, depth int, key, value *yaml.Node) bool {
 		if parent == "metadata" && document.IsNull(value) {
 			return true // in templates, too
 		}
+	case "namespace":
+		return depth == 2 && parent == "metadata" && isEmptyString(value)
 	case "generation", "selfLink":
 		return depth == 2 && parent == "metadata"
 	}

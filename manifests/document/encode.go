@@ -181,6 +181,8 @@ func (e *Encoder) key(node *yaml.Node) bool {
 	case err != nil:
 		e.fail(node, Unsupported, "key: "+err.Error())
 		return false
+	case s.Kind == Number && s.JSON == node.Value: // kubectl sends the same text
+		e.fail(node, Trap, fmt.Sprintf("YAML reads %s as a number, and it is taken for the text %q: write it so", node.Value, node.Value))
 	case s.Kind != String:
 		e.fail(node, Unsupported,
 			fmt.Sprintf("a key must be a string, but YAML reads %s as %s: write %q", shownKey(node), s.Kind, node.Value))
