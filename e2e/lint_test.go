@@ -26,9 +26,9 @@ import (
 	"kilter.dev/kilter/internal/await"
 )
 
-// TestLintTellsTheTruth puts the lint's own test data into a cluster and waits for what the rules say will happen.
+// TestLintTellsTheTruth puts the lint's own test data into a cluster and waits for what the rules say will happen. It runs alone: while other
+// tests change the cluster's kinds, the disruption controller cannot look up scales, and tries again ever more rarely.
 func TestLintTellsTheTruth(t *testing.T) {
-	t.Parallel()
 	ctx, c := newCluster(t)
 	t.Run("budget-without-scale", func(t *testing.T) { budgetWithoutScale(ctx, t, c) })
 	t.Run("schedule-never-fires", func(t *testing.T) { scheduleNeverFires(ctx, t, c) })
