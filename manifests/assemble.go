@@ -35,13 +35,17 @@ type memory struct {
 	kinds   kinds
 }
 
-func newAssembly(tree fs.FS, target Target, m *memory) *assembly {
-	return &assembly{tree: tree, target: target, set: &Set{}, memory: m}
+func newAssembly(tree fs.FS, target Target, m *memory, files int) *assembly {
+	return &assembly{tree: tree, target: target, set: &Set{}, memory: m, manifests: make([]*manifest, 0, files)}
 }
 
-func (a *assembly) add(file *parsed) {
-	a.manifests = append(a.manifests, file.items...)
-	a.problems = append(a.problems, file.problems...)
+func (a *assembly) add(m memo) {
+	if m.only != nil {
+		a.manifests = append(a.manifests, m.only)
+		return
+	}
+	a.manifests = append(a.manifests, m.file.items...)
+	a.problems = append(a.problems, m.file.problems...)
 }
 
 // addBuilt takes over what a kustomization builds. What is wrong with a base is said once, however many use it.

@@ -30,6 +30,13 @@ type memo struct {
 	only  *manifest // what the file says, when that is one object and nothing else: most do, and each load asks all of them
 }
 
+func (m memo) documents() int {
+	if m.only != nil {
+		return 1
+	}
+	return m.file.documents
+}
+
 // NewLoader returns a Loader that remembers nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{options: o.withDefaults()}
@@ -66,26 +73,16 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 			Message: "no manifest found: expected files named *.yaml, *.yml or *.json; add one, or correct the path",
 		})
 	}
-	a := newAssembly(tree, target, &l.memory)
+	a := newAssembly(tree, target, &l.memory, len(files))
 	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)+found.read
-	a.manifests = make([]*manifest, 0, len(files))
 	l.last, l.plain = files, found.plain
 	documents := 0
 	for i, file := range files {
-		if file.only != nil {
-			documents++
-		} else {
-			documents += file.file.documents
-		}
-		if documents > l.options.MaxDocuments {
+		if documents += file.documents(); documents > l.options.MaxDocuments {
 			a.tooMuch(found.files[i].name, fmt.Sprintf("hold more than %d objects", l.options.MaxDocuments))
 			break
 		}
-		if file.only != nil {
-			a.manifests = append(a.manifests, file.only)
-		} else {
-			a.add(file.file)
-		}
+		a.add(file)
 	}
 	for _, u := range units {
 		if documents += u.out.documents; documents > l.options.MaxDocuments {

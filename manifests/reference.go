@@ -131,12 +131,7 @@ func noKey(id ID, key string, has []string) string {
 	if near := verdict.Nearest(key, has); near != "" {
 		return message + ": did you mean " + near + "?"
 	}
-	const most = 10
-	list := strings.Join(has[:min(len(has), most)], ", ")
-	if len(has) > most {
-		list += fmt.Sprintf(" and %d more", len(has)-most)
-	}
-	return message + ": it has " + list
+	return message + ": it has " + phrase.Few(has, 10)
 }
 
 // wellKnown reports whether an object is in every cluster, or in every namespace, by itself.
@@ -225,18 +220,9 @@ func absent(id ID, local bool, siblings []ID, suggest bool) string {
 		}
 	}
 	if len(namespaces) > 0 {
-		return fmt.Sprintf("%s is not in this tree (there is one in namespace %s): %s", id, enumerate(namespaces), otherwise)
+		return fmt.Sprintf("%s is not in this tree (there is one in namespace %s): %s", id, phrase.Few(namespaces, 5), otherwise)
 	}
 	return fmt.Sprintf("%s is not in this tree: %s", id, otherwise)
-}
-
-// enumerate joins the first few of a list.
-func enumerate(list []string) string {
-	const most = 5
-	if len(list) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-	}
-	return strings.Join(list, ", ")
 }
 
 // mentioned returns those of the objects that a custom resource of their namespace, or of none, names somewhere.

@@ -34,24 +34,9 @@ type Step struct {
 	Untried string       // why the server could not be asked, in words; or ""
 }
 
-// Refused reports whether any step would fail.
-func (f *Forecast) Refused() bool {
-	for _, s := range f.Steps {
-		if s.Refused != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// Changes reports whether the next pass would change the cluster.
-func (f *Forecast) Changes() bool {
-	for _, s := range f.Steps {
-		if s.Writes() && s.Refused == nil && (s.Op != diff.Update || len(s.Fields) > 0 || s.Untried != "") {
-			return true
-		}
-	}
-	return false
+// Idle reports whether the step would leave the object as it is: nothing is to be done, or the server says that it would change nothing.
+func (s Step) Idle() bool {
+	return s.Op == diff.None || s.Op == diff.Update && s.Refused == nil && s.Untried == "" && len(s.Fields) == 0
 }
 
 // Forecast looks at the repository and the cluster once, and says what a pass would do. It shares every line with a pass up to the plan, and

@@ -63,15 +63,13 @@ func (l *Loop) decide(ctx context.Context, r *Result, found *look) (map[manifest
 		return nil, false
 	}
 	var live map[manifests.ID]diff.Live
-	var blind error
-	l.timed(r, "observe", func() { live, blind = l.observe(ctx, r) })
-	if blind != nil {
-		r.ClusterError = blind
-		return nil, false
+	var err error
+	l.timed(r, "observe", func() { live, err = l.observe(ctx, r) })
+	if err == nil {
+		l.timed(r, "plan", func() { r.Plan, err = l.plan(ctx, r, live) })
 	}
-	l.timed(r, "plan", func() { r.Plan, blind = l.plan(ctx, r, live) })
-	if blind != nil {
-		r.ClusterError = blind
+	if err != nil {
+		r.ClusterError = err
 		return nil, false
 	}
 	return live, true

@@ -7,10 +7,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
 	"kilter.dev/kilter/reconcile/inventory"
@@ -34,7 +34,7 @@ func (w *write) replace(ctx context.Context, refused *Failure) error {
 		return refused.because(fmt.Sprintf("put the field back, or let Kilter delete the object and create it anew: annotate it %s: %s",
 			v1alpha1.RecreateAnnotation, v1alpha1.RecreateAllowed))
 	}
-	if err := w.rehearse(ctx); err != nil {
+	if err := w.loop.rehearse(ctx, w.object, w.target); err != nil {
 		return newFailure(err, w.loop.cluster.host).because("so it was not replaced")
 	}
 	live, err := w.look(ctx)
@@ -83,27 +83,22 @@ func (w *write) annotation(key string) string {
 	return content.GetAnnotations()[key]
 }
 
-// rehearse asks the server whether it would create the object. While the old one is there, the best answer is that it exists: by then
+// rehearse asks the server by a dry run whether it would create the object. Where one exists, the best answer is that it does: by then
 // everything else was in order; see Store.Create in k8s.io/apiserver/pkg/registry/generic/registry.
-func (w *write) rehearse(ctx context.Context) error {
-	content, err := marked(w.object, w.loop.parent.ID(), precondition{})
+func (l *Loop) rehearse(ctx context.Context, object *manifests.Object, target resource) error {
+	content, err := marked(object, l.parent.ID(), precondition{})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err = w.loop.cluster.create(ctx, w.target, content)
+	_, err = l.cluster.dynamic.Resource(target.gvr).Namespace(object.ID.Namespace).Create(ctx, content, metav1.CreateOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldManager: inventory.FieldManager, FieldValidation: metav1.FieldValidationStrict,
+	})
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}
 	return err
-}
-
-// create rehearses a creation; nothing is stored.
-func (c *Cluster) create(ctx context.Context, r resource, content *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	return c.dynamic.Resource(r.gvr).Namespace(content.GetNamespace()).Create(ctx, content, metav1.CreateOptions{
-		DryRun: []string{metav1.DryRunAll}, FieldManager: inventory.FieldManager, FieldValidation: metav1.FieldValidationStrict,
-	})
 }
 
 // delete deletes an object if it is still as it was read. Like an apply, a deletion that has begun is not cut off.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 )
@@ -23,12 +24,7 @@ type Taken struct {
 
 // String renders the manager and the first fields: "kubectl-edit (.spec.replicas and 2 more)".
 func (t Taken) String() string {
-	const shown = 3
-	fields := strings.Join(t.Fields[:min(len(t.Fields), shown)], ", ")
-	if more := len(t.Fields) - shown; more > 0 {
-		fields += fmt.Sprintf(" and %d more", more)
-	}
-	return fmt.Sprintf("%s (%s)", t.Manager, fields)
+	return fmt.Sprintf("%s (%s)", t.Manager, phrase.Few(t.Fields, 3))
 }
 
 // written is what came of one object's write.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // Reason is the class of what went wrong: a closed set, so that status and metrics may use it.
@@ -79,14 +81,9 @@ func fail(reason Reason, hint, format string, args ...any) *Error {
 
 // enumerate joins names for people: sorted as given, at most ten, with the number of the others.
 func enumerate(names []string) string {
-	const shown = 10
-	quoted := make([]string, 0, shown)
-	for _, name := range names[:min(len(names), shown)] {
-		quoted = append(quoted, printable(name))
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = printable(name)
 	}
-	text := strings.Join(quoted, ", ")
-	if more := len(names) - shown; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
+	return phrase.Few(quoted, 10)
 }

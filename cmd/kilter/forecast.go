@@ -21,8 +21,6 @@ type forecast struct {
 	Problems     []planProblem  `json:"problems"` // errors for which the commit would be refused
 	Steps        []forecastStep `json:"steps"`    // what is not as Git says, by namespace, kind and name
 	PruneBlocked string         `json:"pruneBlocked,omitempty"`
-
-	changes bool
 }
 
 // planSummary counts the objects by what would become of them.
@@ -45,6 +43,8 @@ type planProblem struct {
 	Object  string `json:"object,omitempty"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+
+	text string // all of it on one line
 }
 
 type forecastStep struct {
@@ -72,11 +72,13 @@ type planField struct {
 
 func newForecast(sync *v1alpha1.Sync, found *reconcile.Forecast) *forecast {
 	f := &forecast{
-		Sync: sync.Namespace + "/" + sync.Name, Revision: found.Attempted, PruneBlocked: found.Plan.PruneBlocked, changes: found.Changes(),
+		Sync: sync.Namespace + "/" + sync.Name, Revision: found.Attempted, PruneBlocked: found.Plan.PruneBlocked,
 		Problems: []planProblem{}, Steps: []forecastStep{},
 	}
 	for _, p := range found.Troubles() {
-		problem := planProblem{File: p.Origin.File, Line: p.Origin.Line, Column: p.Origin.Column, Reason: p.Reason, Message: p.Message}
+		problem := planProblem{
+			File: p.Origin.File, Line: p.Origin.Line, Column: p.Origin.Column, Reason: p.Reason, Message: p.Message, text: p.String(),
+		}
 		if p.Object != (manifests.ID{}) {
 			problem.Object = p.Object.String()
 		}
@@ -91,13 +93,12 @@ func newForecast(sync *v1alpha1.Sync, found *reconcile.Forecast) *forecast {
 // add counts a step, and keeps what is not as Git says.
 func (f *forecast) add(s reconcile.Step) {
 	op := string(s.Op)
-	unchanged := s.Op == diff.Update && s.Refused == nil && s.Untried == "" && len(s.Fields) == 0
 	step := forecastStep{Reason: s.Reason, Message: s.Untried}
 	switch {
 	case s.Refused != nil:
 		op, step.Message = "refused", s.Refused.Text
 		f.Summary.Refused++
-	case s.Op == diff.None || unchanged:
+	case s.Idle():
 		f.Summary.Unchanged++
 		return
 	case s.Op == diff.Create:
@@ -129,6 +130,9 @@ func (f *forecast) add(s reconcile.Step) {
 	f.Steps = append(f.Steps, step)
 }
 
+// changes counts what would be written.
+func (s planSummary) changes() int { return s.Create + s.Adopt + s.Update + s.Delete }
+
 // String renders the summary as one line.
 func (s planSummary) String() string {
 	var parts []string
@@ -154,11 +158,6 @@ func (s planSummary) String() string {
 		return "nothing to do"
 	}
 	return strings.Join(parts, ", ")
-}
-
-func (p planProblem) String() string {
-	at := manifests.Origin{File: p.File, Line: p.Line, Column: p.Column}.String()
-	return strings.TrimPrefix(strings.Join([]string{at, p.Object, p.Message}, ": "), ": ")
 }
 
 func (o planObject) String() string {
@@ -210,7 +209,7 @@ func writePlanText(to io.Writer, f *forecast) error {
 	out := &output{Writer: to}
 	out.printf("Sync %s at %s\n\n", f.Sync, f.Revision)
 	for _, p := range f.Problems {
-		out.printf("  %-8s %s\n", "rejected", phrase.Printable(p.String()))
+		out.printf("  %-8s %s\n", "rejected", phrase.Printable(p.text))
 	}
 	for _, s := range f.Steps {
 		out.printf("  %-8s %s\n", s.Op, s.title())
@@ -241,7 +240,7 @@ func writePlanMarkdown(to io.Writer, f *forecast) error {
 	if len(f.Problems) > 0 {
 		out.printf("\nThe commit would be refused:\n\n```text\n")
 		for _, p := range f.Problems {
-			out.printf("  %s\n", phrase.Printable(p.String()))
+			out.printf("  %s\n", phrase.Printable(p.text))
 		}
 		out.printf("```\n")
 	}

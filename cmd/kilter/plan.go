@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,9 +17,11 @@ import (
 
 // planOptions are the flags of kilter plan.
 type planOptions struct {
-	runOptions
+	access
+	file     string
 	output   string
 	exitCode bool
+	stdout   io.Writer
 }
 
 // planFormats are the values of --output.
@@ -48,23 +47,19 @@ cannot be read or reached.`,
 			return o.run(cmd.Context())
 		},
 	}
-	names := slices.Sorted(maps.Keys(planFormats))
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "filename", "f", "", "file with one Sync document")
-	flags.StringVarP(&o.output, "output", "o", "text", "format: "+strings.Join(names, ", "))
+	outputFlag(cmd, &o.output, planFormats)
 	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with 1 when the commit would change anything")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG or ~/.kube/config)")
-	flags.StringVar(&o.context, "context", "", "context of the kubeconfig (default: its current one)")
-	flags.BoolVar(&o.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)))
+	o.add(flags)
 	return cmd
 }
 
 func (o *planOptions) run(ctx context.Context) (err error) {
-	write, known := planFormats[o.output]
+	write, err := chosen(planFormats, o.output)
 	switch {
-	case !known:
-		return fmt.Errorf("-o %q: must be one of %s", o.output, strings.Join(slices.Sorted(maps.Keys(planFormats)), ", "))
+	case err != nil:
+		return err
 	case o.file == "":
 		return errors.New("kilter plan needs a Sync document: add -f sync.yaml")
 	}
@@ -76,10 +71,11 @@ func (o *planOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.dataDir, err = os.MkdirTemp("", "kilter-"); err != nil {
-		return fmt.Errorf("cannot make a directory for what is fetched: %w", err)
+	remove, err := o.makeDataDir()
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(o.dataDir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	f, err := o.forecast(ctx, sync, cluster)
 	if err != nil {
 		return err
@@ -87,7 +83,7 @@ func (o *planOptions) run(ctx context.Context) (err error) {
 	if err := write(o.stdout, f); err != nil {
 		return fmt.Errorf("cannot write the plan: %w", err)
 	}
-	if len(f.Problems) > 0 || f.Summary.Refused > 0 || o.exitCode && f.changes {
+	if len(f.Problems) > 0 || f.Summary.Refused > 0 || o.exitCode && f.Summary.changes() > 0 {
 		return &exitError{code: exitProblems, err: errors.New("the plan has changes or refusals"), silent: true}
 	}
 	return nil

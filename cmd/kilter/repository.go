@@ -12,14 +12,14 @@ import (
 
 // open opens the repository that a Sync names. Its credentials are read from the cluster at every fetch, so that a rotated Secret needs
 // no restart.
-func (o *runOptions) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.Repository, error) {
+func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.Repository, error) {
 	git := sync.Spec.Git
 	options := source.Options{
 		URL:           git.URL,
 		Ref:           source.Ref{Branch: git.Ref.Branch, Tag: git.Ref.Tag, Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name},
 		Path:          git.Path,
-		Dir:           o.storeDir(sync),
-		AllowInsecure: o.allowInsecureGit,
+		Dir:           a.storeDir(sync),
+		AllowInsecure: a.allowInsecureGit,
 	}
 	if git.SecretRef != nil {
 		options.Credentials = func(ctx context.Context) (source.Credentials, error) {

@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
@@ -24,17 +21,14 @@ import (
 
 // runOptions are the flags of kilter run.
 type runOptions struct {
-	file             string
-	once             bool
-	kubeconfig       string
-	context          string
-	watchNamespaces  []string
-	allowInsecureGit bool
-	dataDir          string
-	listen           string
-	logFormat        string
-	kubeVersion      string
-	stdout           io.Writer
+	file string
+	access
+	once            bool
+	watchNamespaces []string
+	listen          string
+	logFormat       string
+	kubeVersion     string
+	stdout          io.Writer
 }
 
 func runCommand() *cobra.Command {
@@ -58,10 +52,8 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "filename", "f", "", "file with one Sync document; without it the Sync objects of the cluster are followed")
 	flags.BoolVar(&o.once, "once", false, "read the repository once, wait for the outcome and exit (needs -f)")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own ServiceAccount)")
-	flags.StringVar(&o.context, "context", "", "context of the kubeconfig (default: its current one)")
+	o.add(flags)
 	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces whose Syncs are followed (default: all)")
-	flags.BoolVar(&o.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
 	flags.StringVar(&o.dataDir, "data-dir", "", "directory for what is fetched; safe to delete at any time (default: a temporary one)")
 	flags.StringVar(&o.listen, "listen", "", "address that serves /metrics, /healthz and /readyz, such as :8080 (default: none)")
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
@@ -91,12 +83,11 @@ func (o *runOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.dataDir == "" {
-		if o.dataDir, err = os.MkdirTemp("", "kilter-"); err != nil {
-			return fmt.Errorf("cannot make a directory for what is fetched: %w", err)
-		}
-		defer os.RemoveAll(o.dataDir)
+	remove, err := o.makeDataDir()
+	if err != nil {
+		return err
 	}
+	defer func() { _ = remove() }()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry), events: reconcile.NewRecorder(cluster, log), log: log}
@@ -200,25 +191,4 @@ func (o *runOptions) logger() (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(o.stdout, nil)), nil
 	}
 	return nil, fmt.Errorf("--log-format %q: must be text or json", o.logFormat)
-}
-
-// connect finds the cluster as kubectl does. It sends no request.
-func (o *runOptions) connect() (*reconcile.Cluster, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
-	config, err := loader.ClientConfig()
-	switch {
-	case clientcmd.IsEmptyConfig(err):
-		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
-	case err != nil:
-		return nil, fmt.Errorf("cannot find the cluster: %w; check --kubeconfig, KUBECONFIG and --context", err)
-	}
-	config.UserAgent = "kilter/" + version
-	return reconcile.Connect(config)
-}
-
-// storeDir is where the repository of one Sync is kept.
-func (o *runOptions) storeDir(sync *v1alpha1.Sync) string {
-	return filepath.Join(o.dataDir, sync.Namespace, sync.Name)
 }

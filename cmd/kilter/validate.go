@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,9 +71,8 @@ Exit codes: 0 no problem, or warnings only; 1 errors, or warnings with --strict;
 			return o.run(cmd.Context(), args)
 		},
 	}
-	names := slices.Sorted(maps.Keys(formats))
+	outputFlag(cmd, &o.output, formats)
 	flags := cmd.Flags()
-	flags.StringVarP(&o.output, "output", "o", "text", "format: "+strings.Join(names, ", "))
 	flags.StringVar(&o.ref, "ref", "", "read the PATHs from this branch, tag, commit or HEAD of their local repository")
 	flags.StringVarP(&o.namespace, "namespace", "n", "default", "namespace of objects that name none")
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes release whose rules are asked (default: "+verdict.Version()+")")
@@ -84,7 +81,6 @@ Exit codes: 0 no problem, or warnings only; 1 errors, or warnings with --strict;
 	flags.Var(&o.maxTotalSize, "max-total-size", "most that all files may have together")
 	flags.IntVar(&o.limits.MaxDocuments, "max-documents", 10_000, "most documents, and items of Lists, in all files together")
 	flags.IntVar(&o.limits.MaxDepth, "max-depth", 100, "deepest nesting within a document")
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
@@ -99,9 +95,9 @@ type input struct {
 }
 
 func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
-	format, known := formats[o.output]
-	if !known {
-		return fmt.Errorf("-o %q: must be one of %s", o.output, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+	format, err := chosen(formats, o.output)
+	if err != nil {
+		return err
 	}
 	if o.limits.MaxDocuments < 1 || o.limits.MaxDepth < 1 {
 		return errors.New("--max-documents and --max-depth must be at least 1")

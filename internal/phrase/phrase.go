@@ -26,6 +26,15 @@ func Printable(text string) string {
 	}, text)
 }
 
+// Few returns the first few of a list, separated by commas, and how many more there are.
+func Few(list []string, most int) string {
+	text := strings.Join(list[:min(len(list), most)], ", ")
+	if more := len(list) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
 // List returns all of them, separated by commas.
 func List[T fmt.Stringer](all []T) string {
 	texts := make([]string, len(all))

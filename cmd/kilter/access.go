@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile"
+)
+
+// access is how a verb reaches the cluster and the repositories.
+type access struct {
+	kubeconfig       string
+	context          string
+	allowInsecureGit bool
+	dataDir          string // for what is fetched
+}
+
+// add adds the flags; that of dataDir is the loop's alone.
+func (a *access) add(flags *pflag.FlagSet) {
+	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own ServiceAccount)")
+	flags.StringVar(&a.context, "context", "", "context of the kubeconfig (default: its current one)")
+	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+}
+
+// makeDataDir makes a temporary directory for what is fetched, unless one was given, and returns what removes it.
+func (a *access) makeDataDir() (remove func() error, err error) {
+	if a.dataDir != "" {
+		return func() error { return nil }, nil
+	}
+	if a.dataDir, err = os.MkdirTemp("", "kilter-"); err != nil {
+		return nil, fmt.Errorf("cannot make a directory for what is fetched: %w", err)
+	}
+	return func() error { return os.RemoveAll(a.dataDir) }, nil
+}
+
+// connect finds the cluster as kubectl does. It sends no request.
+func (a *access) connect() (*reconcile.Cluster, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = a.kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
+	config, err := loader.ClientConfig()
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
+	case err != nil:
+		return nil, fmt.Errorf("cannot find the cluster: %w; check --kubeconfig, KUBECONFIG and --context", err)
+	}
+	config.UserAgent = "kilter/" + version
+	return reconcile.Connect(config)
+}
+
+// storeDir is where the repository of one Sync is kept.
+func (a *access) storeDir(sync *v1alpha1.Sync) string {
+	return filepath.Join(a.dataDir, sync.Namespace, sync.Name)
+}
