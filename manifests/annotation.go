@@ -26,6 +26,10 @@ var honoured = map[string]struct {
 	ours + "lint-ignore":                      {},
 	ours + "prune":                            {values: []string{"disabled", "enabled"}},
 	ours + "recreate":                         {values: []string{"allowed"}},
+	annotationHistory:                         {kinds: []string{"Job"}},
+	annotationReplace:                         {kinds: []string{"Job"}},
+	annotationRerunOn:                         {kinds: []string{"Job"}},
+	annotationRun:                             {kinds: []string{"Job"}},
 	ours + "requestedAt":                      {kinds: []string{"Sync"}},
 	annotationDependsOn:                       {},
 	annotationLocalConfig:                     {values: []string{"true", "false"}},
@@ -65,10 +69,14 @@ var foreign = map[string]string{
 	"helm.sh/resource-policy":    keep,
 }
 
+const writtenByKilter = "Kilter writes it itself: remove it"
+
 // notYet lists annotations of the conventions that Kilter follows which it does not honour.
 var notYet = map[string]string{
 	"client.lifecycle.config.k8s.io/mutation": "the object is kept as Git says",
-	ours + "applied": "Kilter writes it itself: remove it",
+	ours + "applied":  writtenByKilter,
+	ours + "identity": writtenByKilter,
+	ours + "job-run":  writtenByKilter,
 }
 
 // annotations reads the annotations that mean something to Kilter, and warns of those that do not mean what their author thinks.
@@ -87,10 +95,17 @@ func (d *decoder) annotations(m *manifest, node *yaml.Node, doc int) {
 				})
 			}
 		}
+		wrong := func(message string) { tell(Error, string(metav1.CauseTypeFieldValueInvalid), message) }
 		if key.Value == annotationDependsOn {
-			m.dependencies(value.Value, func(message string) { tell(Error, string(metav1.CauseTypeFieldValueInvalid), message) })
-		} else if message := noEffect(m.object.ID, key.Value, value.Value); message != "" {
+			m.dependencies(value.Value, wrong)
+			continue
+		}
+		if message := noEffect(m.object.ID, key.Value, value.Value); message != "" {
 			tell(Warning, ReasonNoEffect, message)
+		} else if check := strict[key.Value]; check != nil {
+			if message := check(value.Value); message != "" {
+				wrong(message)
+			}
 		}
 	}
 }
@@ -124,10 +139,15 @@ func noEffect(id ID, key, value string) string {
 	if values == nil || slices.Contains(values, value) {
 		return ""
 	}
+	return "the value has no effect: " + notOneOf(value, values)
+}
+
+// notOneOf says which value is meant, or which there are.
+func notOneOf(value string, values []string) string {
 	if near := verdict.Nearest(value, values); near != "" {
-		return "the value has no effect: did you mean " + near + "?"
+		return "did you mean " + near + "?"
 	}
-	return "the value has no effect: write " + strings.Join(values, " or ")
+	return "write " + strings.Join(values, " or ")
 }
 
 func unknownAnnotation(key string) string {

@@ -8,7 +8,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kilter.dev/kilter/manifests/document"
@@ -217,12 +216,15 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	d.annotations(m, node, doc)
 	m.references = referencesOf(m.object.ID, node)
 	m.object.Uses = inNamespace(uses(m.references), m.declared)
-	typed := d.judge(m, node, doc)
+	read := d.judge(m, node, doc)
+	if identity := read.JobIdentity(); identity != "" {
+		m.object.Run = runOf(identity, read.Object.(metav1.Object).GetAnnotations())
+	}
 	for i := 0; i < len(traps) && !m.failed(); i++ {
 		m.report(traps[i])
 	}
-	if typed != nil && !m.local && !m.failed() {
-		d.lint(m, typed, node, doc)
+	if read.Object != nil && !m.local && !m.failed() {
+		d.lint(m, read.Object, node, doc)
 	}
 	if gvk.GroupKind() == (schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"}) {
 		m.define(node)
@@ -250,8 +252,8 @@ func (m *manifest) failed() bool {
 }
 
 // judge adds the verdict: the server's rules where they are linked, strict decoding for other built-in kinds, and metadata
-// alone for custom ones. It returns the object as it was written; nil when it is custom, or does not fit its type.
-func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
+// alone for custom ones. It returns the object as it was written; none when it is custom, or does not fit its type.
+func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) verdict.Parsed {
 	gvk, text := m.object.GroupVersionKind(), m.object.JSON
 	var v verdict.Verdict
 	read, causes, known := verdict.Parse(gvk, text)
@@ -276,7 +278,7 @@ func (d *decoder) judge(m *manifest, node *yaml.Node, doc int) runtime.Object {
 			Origin: d.origin(doc, place(node, field)), Field: field, Reason: ReasonWarning, Severity: Warning, Message: message,
 		})
 	}
-	return read.Object
+	return read
 }
 
 // asWritten is the path at which an author writes what the server names by its internal form: it keeps what a CRD says of its only version

@@ -90,6 +90,8 @@ type Object struct {
 	// Uses lists what the object refers to and cannot work without, sorted: ConfigMaps, Secrets, claims and the ServiceAccount of
 	// its pods, the role of a binding. They need not be in the same tree.
 	Uses []ID
+	// Run says how a Job is run; nil for every other kind.
+	Run *Run
 	// Defines is set for a CustomResourceDefinition: the group and kind that exists once it is established.
 	Defines *schema.GroupKind
 

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,11 +20,14 @@ import (
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
 //	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group
+//	         of a Job also  spec=…  trigger=…  run=once|on-commit|manual  replace=immediately|never
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  after=Kind.group:namespace/name
+//	         of a Job also  record=…  spec=…  trigger=…  outcome=Complete|Failed  suspended
+//	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  outcome=…  completed
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
-	in := Input{Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Prune: Prune{Enabled: true}}
+	in := Input{Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Runs: map[manifests.ID]Runs{}, Prune: Prune{Enabled: true}}
 	section := func(name string, each func(words []string)) {
 		for _, file := range archive.Files {
 			if file.Name == name {
@@ -55,7 +59,25 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 			gk := schema.ParseGroupKind(kind)
 			object.Defines = &gk
 		}
+		if id.Kind == "Job" {
+			object.Run = &manifests.Run{
+				Identity: facts["spec"], Policy: manifests.RunPolicy(cmp.Or(facts["run"], string(manifests.RunOnChange))),
+				Replace: manifests.ReplacePolicy(cmp.Or(facts["replace"], string(manifests.ReplaceAfterFinish))),
+			}
+			in.Runs[id] = Runs{Identity: parseIdentity(object.Hash, facts)}
+		}
 		in.Desired = append(in.Desired, object)
+	})
+	section("runs", func(words []string) {
+		id := parseID(t, words[0], words[1])
+		facts := parseFacts(words[2:])
+		runs := in.Runs[id]
+		runs.Asked = facts["asked"]
+		_, runs.Completed = facts["completed"]
+		if last := facts["last"]; last != "" {
+			runs.Last = &Run{Record: last, Identity: parseIdentity(facts["manifest"], facts), Outcome: Outcome(facts["outcome"]), Message: "1 failed"}
+		}
+		in.Runs[id] = runs
 	})
 	section("cluster", func(words []string) {
 		id := parseID(t, words[0], words[1])
@@ -71,6 +93,12 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		if after, ok := facts["after"]; ok {
 			kind, name, _ := strings.Cut(after, ":")
 			live.DependsOn = []manifests.ID{parseID(t, kind, name)}
+		}
+		if record := facts["record"]; record != "" {
+			_, suspended := facts["suspended"]
+			live.Job = &JobState{
+				Record: record, Identity: parseIdentity(live.Applied, facts), Outcome: Outcome(facts["outcome"]), Suspended: suspended,
+			}
 		}
 		if _, ok := facts["kept"]; ok {
 			live.Kept = "kilter.dev/prune: disabled"
@@ -118,6 +146,10 @@ func parseID(t *testing.T, kind, name string) manifests.ID {
 	return id
 }
 
+func parseIdentity(manifest string, facts map[string]string) Identity {
+	return Identity{Spec: facts["spec"], Manifest: manifest, Trigger: facts["trigger"]}
+}
+
 func parseFacts(words []string) map[string]string {
 	facts := map[string]string{}
 	for _, word := range words {
@@ -149,6 +181,9 @@ func describe(plan Plan) string {
 	var b strings.Builder
 	for _, action := range plan.Actions {
 		fmt.Fprintln(&b, action)
+		if action.Past != nil {
+			fmt.Fprintf(&b, "          past %s %s: %s\n", action.Past.Word, action.Past.Reason, action.Past.Message)
+		}
 		for _, id := range action.After {
 			fmt.Fprintf(&b, "          after %s\n", id)
 		}

@@ -20,6 +20,8 @@ type Input struct {
 	// Ceded holds, for each desired object whose spec.replicas was left out since an autoscaler has taken them over, the Hash of its
 	// manifest as it stands in Git.
 	Ceded map[manifests.ID]string
+	// Runs is what is known of the runs of each desired Job.
+	Runs map[manifests.ID]Runs
 	// ReportDrift leaves drift alone and tells of it.
 	ReportDrift bool
 	// Prune says what may be deleted.
@@ -72,6 +74,9 @@ func Compute(in Input) Plan {
 // want decides on an object that Git wants.
 func (in Input) want(object *manifests.Object, desired map[manifests.ID]*manifests.Object) Action {
 	action := in.compare(object)
+	if runs, ok := in.Runs[object.ID]; ok && object.Run != nil {
+		action = in.job(object, runs, action)
+	}
 	for _, dependency := range object.DependsOn {
 		if action.Writes() && desired[dependency] == nil {
 			// The loader finds every dependency in the tree; one that is not among the desired was left out as invalid.

@@ -26,21 +26,23 @@ type Live struct {
 	Kept            string         // the annotation that forbids pruning, or ""
 	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
 	ReplicasTaken   bool           // somebody else owns spec.replicas
+	Job             *JobState      // of a Job; nil for every other kind
 	Health          health.Health
 }
 
 // Op is what an action does.
 type Op string
 
-// The operations. None, Keep and Drift need no request. Compute plans no Adopt and no Replace: only the server knows whether an object that
-// is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a Replace.
+// The operations. None, Skip, Keep and Drift need no request. Compute plans no Adopt, and no Replace but that of a Job: only the server knows
+// whether an object that is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a Replace.
 const (
 	Create  Op = "create"
 	Update  Op = "update"
 	Delete  Op = "delete"
 	Adopt   Op = "adopt"   // exists, was not of the set, and becomes ours
-	Replace Op = "replace" // is deleted, to be created anew when it is gone: a field changes that must not, and its annotation allows it
+	Replace Op = "replace" // is deleted, to be created anew when it is gone: a Job that runs again, or a field changes that must not
 	None    Op = "none"    // as it should be
+	Skip    Op = "skip"    // differs from Git, and is left as it is for the reason given
 	Keep    Op = "keep"    // left Git, and stays for the reason given
 	Drift   Op = "drift"   // differs from Git, and is only reported, as the Sync asks
 	Wait    Op = "wait"    // cannot be acted on before something else has happened, in the cluster or in Git
@@ -52,12 +54,27 @@ type Action struct {
 	ID     manifests.ID
 	Object *manifests.Object // what Git wants; nil when the object left Git
 	Live   *Live             // what the cluster holds; nil when it holds nothing
+	Past   *health.Health    // of a Job that is gone, by its record; nil when Live is there or nothing is known
+	Asked  string            // the record that asked for this run of a Job; empty when Git does
 	Reason string            // why, in words
 	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
 }
 
 // Writes reports whether the action sends a request that changes the cluster.
-func (a Action) Writes() bool { return a.Op == Create || a.Op == Update || a.Op == Delete }
+func (a Action) Writes() bool {
+	return a.Op == Create || a.Op == Update || a.Op == Replace || a.Op == Delete
+}
+
+// Health is where the object stands, as far as the cluster or its record tells.
+func (a Action) Health() health.Health {
+	switch {
+	case a.Live != nil:
+		return a.Live.Health
+	case a.Past != nil:
+		return *a.Past
+	}
+	return health.Missing()
+}
 
 // String renders the action as one line of a plan.
 func (a Action) String() string {

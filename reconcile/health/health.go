@@ -55,10 +55,11 @@ type Health struct {
 	Message string // one line for people, such as "3 of 8 completions, 2 running"; shows no value of a spec's or Secret's data
 }
 
-// Unblocks reports whether what depends on the object may go ahead. Every Current object does, save two Jobs: a suspended one is
-// where its spec wants it, yet its work is not done; and one that has met its success criteria may still have pods at work.
+// Unblocks reports whether what depends on the object may go ahead. Every Current object does, save three Jobs: a suspended one is
+// where its spec wants it, yet its work is not done; nor is that of one which runs only when asked; and one that has met its success
+// criteria may still have pods at work.
 func (h Health) Unblocks() bool {
-	return h.Word == Current && h.Reason != ReasonSuspended && h.Reason != ReasonSuccessMet
+	return h.Word == Current && h.Reason != ReasonSuspended && h.Reason != ReasonSuccessMet && h.Reason != ReasonNotRun
 }
 
 // Reasons that any kind may have. Those of one kind stand in its file.
@@ -81,7 +82,7 @@ const (
 // Compute judges one object. A nil object is NotFound. The object is not changed, and two equal objects get equal answers.
 func Compute(u *unstructured.Unstructured) Health {
 	if u == nil {
-		return missing()
+		return Missing()
 	}
 	if u.GetDeletionTimestamp() != nil {
 		return deleting(u.GetFinalizers())
@@ -120,7 +121,8 @@ func typed[T any](u *unstructured.Unstructured, judge func(*T) Health) Health {
 	return judge(&object)
 }
 
-func missing() Health { return Health{NotFound, ReasonNotFound, "not in the cluster"} }
+// Missing is the judgement on an object that the cluster does not have.
+func Missing() Health { return Health{NotFound, ReasonNotFound, "not in the cluster"} }
 
 func deleting(finalizers []string) Health {
 	message := "being deleted"

@@ -21,6 +21,8 @@ const (
 	ReasonRunning    = "Running"
 	ReasonRetrying   = "Retrying" // between two attempts: the back-off after failed pods
 	ReasonStarting   = "Starting"
+	ReasonNotRun     = "NotRun"    // it runs only when somebody asks, and nobody has
+	ReasonRunUnseen  = "RunUnseen" // it is gone, and nobody saw how it ended
 )
 
 // job judges a run by its conditions: one outcome, once set, is final.

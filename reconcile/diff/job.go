@@ -1,0 +1,208 @@
+package diff
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// Identity tells one run of a Job from another. Its String is what Kilter keeps of it on the Job and in the run's record.
+type Identity struct {
+	Spec     string // hash of the spec after defaulting: manifests.Run.Identity
+	Manifest string // hash of the manifest: the same text is the same run, even when another Kubernetes fills in other defaults
+	Trigger  string // hash of what else makes it run again, such as the commit; empty when nothing does
+}
+
+// digits is how much of each hash an Identity's String keeps.
+const digits = 16
+
+// String returns the three hashes, shortened and parted by dots.
+func (i Identity) String() string {
+	parts := []string{i.Spec, i.Manifest, i.Trigger}
+	for k, hash := range parts {
+		parts[k] = hash[:min(len(hash), digits)]
+	}
+	return strings.Join(parts, ".")
+}
+
+// ParseIdentity reads what String wrote; anything else is an Identity that no run has.
+func ParseIdentity(text string) Identity {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return Identity{}
+	}
+	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2]}
+}
+
+// Same reports whether both are runs of the same thing.
+func (i Identity) Same(other Identity) bool {
+	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
+	return a.Trigger == b.Trigger && a.sameWork(b)
+}
+
+func (i Identity) sameWork(other Identity) bool {
+	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
+	return a.Spec != "" && a.Spec == b.Spec || a.Manifest != "" && a.Manifest == b.Manifest
+}
+
+// Outcome is how a run ended, in the words of its record; empty while it goes on.
+type Outcome string
+
+// The outcomes; v1alpha1.JobRunOutcome says what each means.
+const (
+	Complete Outcome = "Complete"
+	Failed   Outcome = "Failed"
+	Replaced Outcome = "Replaced"
+	Deleted  Outcome = "Deleted"
+	Unknown  Outcome = "Unknown"
+)
+
+// JobState is what a live Job tells of its run.
+type JobState struct {
+	Record    string   // the name of its record; empty when the Job was not started by Kilter
+	Identity  Identity // as Kilter marked it
+	Suspended bool     // and none of its pods is left
+	TTL       bool     // it is deleted by itself some time after it has finished
+
+	Started, Finished               time.Time // zero before that
+	Succeeded, Failed               int32     // pods
+	CompletedIndexes, FailedIndexes string    // of an Indexed Job, such as "0-4,7"
+	Outcome                         Outcome   // Complete, Failed or empty; final
+	Reason, Message                 string    // of a failure, from the Job's condition; fit to be shown
+}
+
+// Runs is what is known of the runs of one Job that Git wants.
+type Runs struct {
+	Identity  Identity // of the run that Git asks for
+	Asked     string   // the record that asks for one more run; empty when none does
+	Last      *Run     // the newest on record that was begun; nil when there is none
+	Completed bool     // a run on record has completed
+}
+
+// Run is one run on record: what a JobRun says, reduced to what decides.
+type Run struct {
+	Record   string // the JobRun's name
+	Job      string // in the JobRun's namespace
+	Number   int    // it is the Job's n-th run; 0 when the name does not tell
+	Identity Identity
+	Asked    bool // somebody asks for it, and it has not begun
+	Outcome  Outcome
+	Message  string // how it ended, for people
+
+	Created time.Time
+	Started bool // its start is on record
+	Told    bool // how its last container ended is on record
+}
+
+// job decides on a Job that Git wants. A Job is a run: one that has ended is not applied again, one that goes on is not torn down, and a change
+// that the server does not make in place is a new run. Everything else about it is as for any object: fallback.
+func (in Input) job(object *manifests.Object, runs Runs, fallback Action) Action {
+	action := fallback
+	live, exists := in.Live[object.ID]
+	switch {
+	case exists && live.Health.Word == health.Terminating:
+		// Its successor is created once it is gone.
+	case exists && live.Job != nil && live.Job.Record != "":
+		action.again(object.Run, runs, live)
+	case exists:
+		// Not started by Kilter. An apply tells whether it is what Git wants; see reconcile/claim.go.
+	default:
+		action.past(object.Run, runs, in.ReportDrift)
+	}
+	return action
+}
+
+// again decides whether a Job that exists has to make way for another run.
+func (a *Action) again(run *manifests.Run, runs Runs, live Live) {
+	job := live.Job
+	due := runs.due(run, job.Identity)
+	switch {
+	case runs.Asked != "":
+		due = "asked for by JobRun " + runs.Asked
+	case due == "":
+		return // what differs is changed in place
+	case run.Policy == manifests.RunOnce && (runs.Completed || job.Outcome == Complete):
+		a.Op, a.Reason = Skip, due+", and it has completed: kilter.dev/run: once"
+		return
+	case run.Policy == manifests.RunManual:
+		a.Op, a.Reason = Skip, due+"; it runs when somebody asks: kilter rerun job/"+live.ID.Name
+		return
+	case run.Replace == manifests.ReplaceNever:
+		a.Op, a.Reason = Skip, due+", and stays as it is: kilter.dev/replace: never"
+		return
+	}
+	a.Asked = runs.Asked
+	switch {
+	case job.Outcome != "" || job.Suspended, run.Replace == manifests.ReplaceImmediately:
+		a.Op, a.Reason = Replace, due+", it will run again"
+	default:
+		a.Op, a.Reason = Wait, due+", it will run again when the run that goes on has finished"
+	}
+}
+
+// past decides on a Job that the cluster does not have, by what is on record.
+func (a *Action) past(run *manifests.Run, runs Runs, reportDrift bool) {
+	last := runs.Last
+	switch {
+	case runs.Asked != "":
+		a.Op, a.Reason, a.Asked = Create, "asked for by JobRun "+runs.Asked, runs.Asked
+		return
+	case last == nil && run.Policy == manifests.RunManual:
+		a.Op, a.Reason, a.Past = None, "", &health.Health{
+			Word: health.Current, Reason: health.ReasonNotRun, Message: "runs when somebody asks: kilter rerun job/" + a.ID.Name,
+		}
+		return
+	case last == nil:
+		return
+	case last.Outcome == "":
+		a.Op, a.Reason = Wait, "its run "+last.Record+" is gone; looking for how it ended"
+		a.Past = &health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "gone; looking for how it ended"}
+		return
+	}
+	due := runs.due(run, last.Identity)
+	interrupted := last.Outcome == Deleted || last.Outcome == Replaced
+	switch {
+	case due != "" && run.Policy == manifests.RunOnce && runs.Completed, due != "" && run.Policy == manifests.RunManual, due == "" && !interrupted:
+		past := last.health()
+		a.Op, a.Reason, a.Past = None, "", &past
+	case due != "":
+		a.Op, a.Reason = Create, due+", it will run again"
+	case reportDrift && last.Outcome == Deleted:
+		a.Op, a.Reason = Drift, "deleted before it had finished"
+	default:
+		a.Op, a.Reason = Create, "deleted before it had finished, it will run again"
+	}
+}
+
+// due says why the run that Git asks for is another one than that of an Identity; empty when it is not.
+func (r Runs) due(run *manifests.Run, of Identity) string {
+	switch {
+	case r.Identity.Same(of):
+		return ""
+	case !r.Identity.sameWork(of):
+		return "template changed"
+	case run.Policy == manifests.RunOnCommit:
+		return "new commit"
+	}
+	return "configuration changed"
+}
+
+// health is that of a Job which is gone, and whose run is on record.
+func (r Run) health() health.Health {
+	switch r.Outcome {
+	case Complete:
+		return health.Health{Word: health.Current, Reason: health.ReasonComplete, Message: "completed; " + r.Record + " is on record"}
+	case Failed:
+		return health.Health{
+			Word: health.Failed, Reason: health.ReasonJobFailed,
+			Message: fmt.Sprintf("run %s failed: %s; it waits for a change in Git, or for kilter rerun", r.Record, r.Message),
+		}
+	}
+	return health.Health{
+		Word: health.Unknown, Reason: health.ReasonRunUnseen,
+		Message: fmt.Sprintf("run %s is gone and nobody saw how it ended; kilter rerun runs it again", r.Record),
+	}
+}
