@@ -3,6 +3,7 @@ package manifests
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -124,3 +125,12 @@ type Skip struct {
 
 // Rejected reports whether any problem is an error.
 func (s *Set) Rejected() bool { return len(s.Problems) > 0 && s.Problems[0].Severity == Error }
+
+// Find returns the object with an ID, if the set has it.
+func (s *Set) Find(id ID) (*Object, bool) {
+	i, found := slices.BinarySearchFunc(s.Objects, id, func(o *Object, id ID) int { return o.ID.Compare(id) })
+	if !found {
+		return nil, false
+	}
+	return s.Objects[i], true
+}

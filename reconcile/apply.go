@@ -42,7 +42,7 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
 	for _, action := range plan.Actions {
 		if action.Object != nil {
-			run.state[action.ID] = &node{action: action, todo: action.Op == diff.Create || action.Op == diff.Update}
+			run.state[action.ID] = &node{action: action, todo: action.Writes()}
 		}
 	}
 	var free []*node // complete before the first is sent: from then on waits belongs to the mutex
@@ -93,7 +93,7 @@ func (n *node) done() bool {
 	if n.live != nil {
 		return n.live.Health.Unblocks()
 	}
-	return !n.todo && n.action.Live != nil && n.action.Live.Health.Unblocks()
+	return !n.todo && n.action.Health().Unblocks()
 }
 
 // send applies n when a slot is free, and then whatever waited for it alone.
@@ -198,8 +198,8 @@ func (r *applyRun) blockedBy(n *node) Blocked {
 		b.Reason = "it waits itself"
 	case d.live != nil:
 		b.Reason = d.live.Health.Message
-	case d.action.Live != nil:
-		b.Reason = d.action.Live.Health.Message
+	default:
+		b.Reason = d.action.Health().Message
 	}
 	return b
 }

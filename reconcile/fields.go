@@ -28,24 +28,27 @@ type precondition struct {
 // there is no object to compare it with. It is not stored.
 const neverStored = "1"
 
-// body returns the request that applies an object: the manifest, the set's label, and the hash of the manifest.
-func body(object *manifests.Object, setID string, only precondition) ([]byte, error) {
-	content, err := marked(object, setID, only)
+// marks are what every object carries that was applied, beside what its manifest says.
+type marks struct {
+	setID string
+	run   *diff.JobState // of a Job: which run it is; nil for other kinds
+}
+
+// body returns the request that applies an object: the manifest, the set's label, the hash of the manifest and what marks a run.
+func body(object *manifests.Object, m marks, only precondition) ([]byte, error) {
+	content, err := marked(object, m, only)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(content.Object)
 }
 
-func marked(object *manifests.Object, setID string, only precondition) (*unstructured.Unstructured, error) {
+func marked(object *manifests.Object, m marks, only precondition) (*unstructured.Unstructured, error) {
 	var content unstructured.Unstructured
 	if err := json.Unmarshal(object.JSON, &content.Object); err != nil {
 		return nil, fmt.Errorf("cannot read %s again: %w", object.ID, err)
 	}
-	if err := unstructured.SetNestedField(content.Object, setID, "metadata", "labels", inventory.PartOfLabel); err != nil {
-		return nil, err
-	}
-	if err := unstructured.SetNestedField(content.Object, object.Hash, "metadata", "annotations", v1alpha1.AppliedAnnotation); err != nil {
+	if err := m.set(&content, object.Hash); err != nil {
 		return nil, err
 	}
 	if only.uid != "" {
@@ -55,6 +58,24 @@ func marked(object *manifests.Object, setID string, only precondition) (*unstruc
 		content.SetResourceVersion(only.resourceVersion)
 	}
 	return &content, nil
+}
+
+// set puts the marks on an object.
+func (m marks) set(content *unstructured.Unstructured, hash string) error {
+	if err := unstructured.SetNestedField(content.Object, m.setID, "metadata", "labels", inventory.PartOfLabel); err != nil {
+		return err
+	}
+	annotations := map[string]string{v1alpha1.AppliedAnnotation: hash}
+	if m.run != nil && m.run.Record != "" {
+		annotations[v1alpha1.JobRunAnnotation] = m.run.Record
+		annotations[v1alpha1.IdentityAnnotation] = m.run.Identity.String()
+	}
+	for key, value := range annotations {
+		if err := unstructured.SetNestedField(content.Object, value, "metadata", "annotations", key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // identityFields are those that the server leaves out of every field set; see stripMeta in
@@ -77,11 +98,11 @@ func newFieldSets() fieldSets {
 }
 
 // expected returns the hash of the field set that an undisturbed object has, as fieldsHash gives it, and whether that is known.
-func (f fieldSets) expected(object *manifests.Object, setID string) (string, bool) {
+func (f fieldSets) expected(object *manifests.Object, m marks) (string, bool) {
 	if !scheme.Scheme.Recognizes(object.GroupVersionKind()) {
 		return "", false
 	}
-	content, err := marked(object, setID, precondition{})
+	content, err := marked(object, m, precondition{})
 	if err != nil {
 		return "", false
 	}
@@ -131,7 +152,7 @@ func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, s
 				sets := newFieldSets()
 				compiled = &sets
 			}
-			fields, known = compiled.expected(object, setID)
+			fields, known = compiled.expected(object, marks{setID, found.Job})
 		}
 		if known {
 			all[object.ID] = fields

@@ -45,7 +45,8 @@ func (s Step) Idle() bool {
 // The Loop is not running and cannot be run afterwards. The error says that ctx was done.
 func (l *Loop) Forecast(ctx context.Context) (*Forecast, error) {
 	ctx, stop := context.WithCancel(ctx)
-	l.observer = newObserver(ctx, l.cluster, l.parent.ID())
+	l.rehearses = true
+	l.observer = newObserver(ctx, l.cluster, l.ledger.cluster, l.parent.ID(), l.ledger.sync)
 	defer l.observer.wait()
 	defer l.looks.wait()
 	defer stop()
@@ -140,7 +141,9 @@ func (t trial) adopt(s *Step, live *unstructured.Unstructured) {
 func unmarked(object *unstructured.Unstructured) *unstructured.Unstructured {
 	bare := object.DeepCopy()
 	unstructured.RemoveNestedField(bare.Object, "metadata", "labels", inventory.PartOfLabel)
-	unstructured.RemoveNestedField(bare.Object, "metadata", "annotations", v1alpha1.AppliedAnnotation)
+	for _, mark := range []string{v1alpha1.AppliedAnnotation, v1alpha1.JobRunAnnotation, v1alpha1.IdentityAnnotation} {
+		unstructured.RemoveNestedField(bare.Object, "metadata", "annotations", mark)
+	}
 	for _, name := range []string{"labels", "annotations"} {
 		if entries, _, _ := unstructured.NestedMap(bare.Object, "metadata", name); len(entries) == 0 {
 			unstructured.RemoveNestedField(bare.Object, "metadata", name)
@@ -187,7 +190,7 @@ func (t trial) run(ctx context.Context, object *manifests.Object) (before, after
 	case err != nil:
 		return nil, nil, newFailure(err, t.loop.cluster.host)
 	}
-	content, err := body(object, t.loop.parent.ID(), precondition{})
+	content, err := body(object, marks{setID: t.loop.parent.ID()}, precondition{})
 	if err != nil {
 		return before, nil, err
 	}

@@ -59,6 +59,7 @@ type Loop struct {
 	warnings   []manifests.Problem
 	skipped    []manifests.Skip
 	set        *manifests.Set // the newest commit that was accepted; nil before the first
+	commit     source.Commit  // of set
 	revision   string         // of set
 	applied    string         // the newest revision of which every object was applied
 
@@ -71,7 +72,12 @@ type Loop struct {
 	placesDue    bool
 	listed       map[place]bool // every place that was listed since the loop began
 	blind        map[place]bool // the places that Kilter may not look into
+	unrecordable bool           // runs of Jobs cannot be put on record
 	expected     expectations
+	ledger       *ledger
+	recorded     map[manifests.ID][]diff.Run // the runs on record of each Job when the pass was planned, the oldest first
+	planned      map[manifests.ID]diff.Runs  // what the plan knows of the runs of each Job
+	rehearses    bool                        // nothing is to be changed in the cluster
 	attempts     attempts
 	fights       fights
 	waiting      waiting
@@ -106,6 +112,7 @@ func NewLoop(o Options) (*Loop, error) {
 	} else {
 		l.parent.Parent, l.parent.target = fileParent(o.Sync.Namespace, o.Sync.Name)
 	}
+	l.ledger = newLedger(o.Cluster, o.Sync.Namespace+"/"+o.Sync.Name)
 	if account := o.Sync.Spec.ServiceAccountName; account != "" {
 		var err error
 		if l.cluster, err = o.Cluster.As(o.Sync.Namespace, account); err != nil {
@@ -153,8 +160,9 @@ func (l *Loop) RunOnce(ctx context.Context) *Result {
 // from repairing drift.
 func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 	ctx, stop := context.WithCancel(ctx)
-	l.observer = newObserver(ctx, l.cluster, l.parent.ID())
+	l.observer = newObserver(ctx, l.cluster, l.ledger.cluster, l.parent.ID(), l.ledger.sync)
 	defer l.observer.wait()
+	defer l.ledger.asking.Wait()
 	if l.parent.Kind != v1alpha1.SyncKind {
 		var watching sync.WaitGroup
 		defer watching.Wait()
@@ -232,6 +240,9 @@ func (l *Loop) retryAfter(last *Result) time.Time {
 		return l.clock().Add(backoff(200*time.Millisecond, 10*time.Second, l.clusterFails))
 	}
 	l.clusterFails = 0
+	if l.unrecordable {
+		return l.clock().Add(recordableAgain)
+	}
 	first := l.attempts.next(last.Started)
 	if late := l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started); first.IsZero() || !late.IsZero() && late.Before(first) {
 		return late

@@ -2,12 +2,14 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -39,16 +41,18 @@ func (p place) String() string {
 type observer struct {
 	ctx      context.Context // ends every watch; the observer's own lifetime, not a request's
 	cluster  *Cluster
+	own      *Cluster // to look at Kilter's own notes: the JobRuns
 	setID    string
+	sync     string // "namespace/name"
 	watches  map[place]*placeWatch
 	running  sync.WaitGroup
 	changed  chan struct{} // holds one token when something that decides has changed since it was last taken
 	progress chan struct{} // holds one token when a watch has synced or failed
 }
 
-func newObserver(ctx context.Context, cluster *Cluster, setID string) *observer {
+func newObserver(ctx context.Context, cluster, own *Cluster, setID, sync string) *observer {
 	return &observer{
-		ctx: ctx, cluster: cluster, setID: setID, watches: map[place]*placeWatch{},
+		ctx: ctx, cluster: cluster, own: own, setID: setID, sync: sync, watches: map[place]*placeWatch{},
 		changed: make(chan struct{}, 1), progress: make(chan struct{}, 1),
 	}
 }
@@ -91,17 +95,56 @@ func (o *observer) watch(ctx context.Context, places map[place]resource) error {
 // wait returns when every watch has ended; the observer's context has to be done.
 func (o *observer) wait() { o.running.Wait() }
 
-// live returns everything observed.
+// live returns every object observed, save the records of runs.
 func (o *observer) live() map[manifests.ID]diff.Live {
+	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
+		if w.place.kind == jobRunKind {
+			return nil
+		}
+		return w.live
+	})
+}
+
+// runs returns every record of a run.
+func (o *observer) runs() map[manifests.ID]diff.Live {
+	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
+		if w.place.kind != jobRunKind {
+			return nil
+		}
+		return w.live
+	})
+}
+
+// ended returns the Jobs that went, as they were seen last, by the records of their runs.
+func (o *observer) ended() map[manifests.ID]diff.Live {
+	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live { return w.ended })
+}
+
+func (o *observer) seen(of func(*placeWatch) map[manifests.ID]diff.Live) map[manifests.ID]diff.Live {
 	all := map[manifests.ID]diff.Live{}
 	for _, w := range o.watches {
 		w.mu.Lock()
-		for id, live := range w.live {
-			all[id] = live
-		}
+		maps.Copy(all, of(w))
 		w.mu.Unlock()
 	}
 	return all
+}
+
+// settled forgets how a Job ended: it is on record.
+func (o *observer) settled(record manifests.ID) {
+	if w := o.watches[place{jobKind, record.Namespace}]; w != nil {
+		w.mu.Lock()
+		delete(w.ended, record)
+		w.mu.Unlock()
+	}
+}
+
+// wrote takes what the server answered to a write of a record as observed.
+func (o *observer) wrote(record *unstructured.Unstructured) {
+	id := jobRunID(record.GetNamespace(), record.GetName())
+	if w := o.watches[placeOf(id)]; w != nil {
+		w.record(o.reduce(id, record))
+	}
 }
 
 // unseen is a place that cannot be looked into now, and why: it could not be listed yet, or its watch is broken.
@@ -158,13 +201,14 @@ func (o *observer) deleted(id manifests.ID, uid types.UID) {
 // wholeKinds are watched whole, since their health stands in spec and status, and reduced as they arrive. Of all other kinds only
 // metadata is watched: they are where they should be when they exist.
 var wholeKinds = map[schema.GroupKind]bool{
-	{Group: "apps", Kind: "DaemonSet"}:                                true,
-	{Group: "apps", Kind: "Deployment"}:                               true,
-	{Group: "apps", Kind: "StatefulSet"}:                              true,
-	{Group: "batch", Kind: "CronJob"}:                                 true,
-	{Group: "batch", Kind: "Job"}:                                     true,
-	{Group: "", Kind: "Namespace"}:                                    true,
-	{Group: "", Kind: "PersistentVolumeClaim"}:                        true,
+	{Group: "apps", Kind: "DaemonSet"}:         true,
+	{Group: "apps", Kind: "Deployment"}:        true,
+	{Group: "apps", Kind: "StatefulSet"}:       true,
+	{Group: "batch", Kind: "CronJob"}:          true,
+	jobKind:                                    true,
+	jobRunKind:                                 true,
+	{Group: "", Kind: "Namespace"}:             true,
+	{Group: "", Kind: "PersistentVolumeClaim"}: true,
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: true,
 }
 
@@ -172,8 +216,15 @@ var wholeKinds = map[schema.GroupKind]bool{
 func (o *observer) start(p place, r resource) *placeWatch {
 	var quiet klog.Logger // what goes wrong is kept in placeWatch.err, and the pass reports it
 	ctx, cancel := context.WithCancel(klog.NewContext(o.ctx, quiet))
-	w := &placeWatch{place: p, observer: o, cancel: cancel, live: map[manifests.ID]diff.Live{}, gone: map[manifests.ID]diff.Live{}}
-	lw := w.listWatch(o.cluster, r)
+	w := &placeWatch{
+		place: p, observer: o, cancel: cancel,
+		live: map[manifests.ID]diff.Live{}, gone: map[manifests.ID]diff.Live{}, ended: map[manifests.ID]diff.Live{},
+	}
+	cluster := o.cluster
+	if p.kind == jobRunKind {
+		cluster = o.own
+	}
+	lw := w.listWatch(cluster, r)
 	reflector := cache.NewReflectorWithOptions(lw, nil, w, cache.ReflectorOptions{
 		Name: p.String(), TypeDescription: p.kind.String(), Logger: &quiet,
 		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 6, Cap: 5 * time.Second},

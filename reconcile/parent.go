@@ -167,7 +167,7 @@ func (p *parentStore) reference() corev1.ObjectReference {
 func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) error {
 	for _, object := range set.Objects {
 		if object.ID == (manifests.ID{Kind: "Namespace", Name: p.Namespace}) {
-			content, err := body(object, p.ID(), precondition{})
+			content, err := body(object, marks{setID: p.ID()}, precondition{})
 			if err != nil {
 				return err
 			}

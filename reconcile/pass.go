@@ -40,9 +40,15 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		out := l.apply(ctx, r.Plan, l.places)
 		r.Changes, r.Blocked = out.changes, out.blocked
 	})
-	if l.appliedWhole(r) {
+	whole := l.appliedWhole(r)
+	if whole {
 		l.applied = l.revision
 		l.timed(r, "prune", func() { r.Changes = append(r.Changes, l.prune(ctx, r.Plan, l.places)...) })
+	}
+
+	l.timed(r, "record", func() { r.ClusterError = l.keepRecords(ctx, whole && *l.sync.Spec.Prune && r.Plan.PruneBlocked == "") })
+	if r.ClusterError != nil {
+		return r
 	}
 
 	live = l.observer.live()
@@ -135,7 +141,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	if set.Rejected() && l.sync.Spec.Invalid != v1alpha1.InvalidSkipObject {
 		return nil
 	}
-	l.set, l.revision = set, l.snapshot.Revision
+	l.set, l.commit, l.revision = set, l.snapshot.Commit, l.snapshot.Revision
 	l.waiting.keep(set)
 	l.fights.keep(set)
 	l.placesDue = true
@@ -147,6 +153,10 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Live, error) {
 	if err := l.parent.load(ctx); err != nil {
 		return nil, err
+	}
+	unrecordable := l.recordable(ctx)
+	if (unrecordable != nil) != l.unrecordable {
+		l.unrecordable, l.placesDue = !l.unrecordable, true
 	}
 	if l.placesDue || len(l.unresolved) > 0 {
 		if err := l.choosePlaces(); err != nil {
@@ -165,6 +175,9 @@ func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Li
 		}
 		l.blind[u.place] = true
 		r.Blind = append(r.Blind, Trouble{Reason: failure.Reason, Message: fmt.Sprintf("cannot watch %s: %s", u.place, failure.Text)})
+	}
+	if unrecordable != nil {
+		r.Blind = append(r.Blind, *unrecordable)
 	}
 	l.listed = l.observer.synced(l.listed)
 	return l.observer.live(), nil
@@ -201,6 +214,9 @@ func (l *Loop) choosePlaces() error {
 		if err := add(p.kind, p.namespace); err != nil {
 			return err
 		}
+		if p.kind == jobKind && l.recordsServed() {
+			places[place{jobRunKind, p.namespace}] = jobRuns
+		}
 	}
 	for _, kind := range l.parent.stored.GroupKinds {
 		for _, namespace := range append([]string{""}, l.parent.stored.Namespaces...) {
@@ -222,8 +238,9 @@ func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.L
 	if err != nil {
 		return diff.Plan{}, err
 	}
+	l.planned = l.runs(set)
 	in := diff.Input{
-		Ceded:   ceded,
+		Ceded: ceded, Runs: l.planned,
 		Desired: l.visible(r, set), Live: live, Expected: l.expected.of(set, live, l.parent.ID()),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
@@ -245,7 +262,9 @@ func (l *Loop) visible(r *Result, set *manifests.Set) []*manifests.Object {
 	if len(r.Blind) == 0 {
 		return set.Objects
 	}
-	return slices.DeleteFunc(slices.Clone(set.Objects), func(o *manifests.Object) bool { return l.blind[placeOf(o.ID)] })
+	return slices.DeleteFunc(slices.Clone(set.Objects), func(o *manifests.Object) bool {
+		return l.blind[placeOf(o.ID)] || o.Run != nil && (l.unrecordable || l.blind[place{jobRunKind, o.ID.Namespace}])
+	})
 }
 
 // appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
@@ -285,11 +304,18 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 			r.Unblocked = true
 		}
 	}
+	past := map[manifests.ID]*health.Health{} // of Jobs that are gone
+	for _, action := range r.Plan.Actions {
+		past[action.ID] = action.Past
+	}
+	r.Unrecorded = l.unrecorded(live)
 	r.Objects = len(l.set.Objects)
 	r.Health = map[health.Word]int{}
 	for _, object := range l.set.Objects {
-		found := health.Health{Word: health.NotFound, Reason: health.ReasonNotFound, Message: "not in the cluster"}
-		if observed, ok := live[object.ID]; ok {
+		found := health.Missing()
+		if past[object.ID] != nil {
+			found = *past[object.ID]
+		} else if observed, ok := live[object.ID]; ok {
 			found = observed.Health
 		} else if l.blind[placeOf(object.ID)] {
 			found.Word = health.Unknown

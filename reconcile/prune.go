@@ -57,7 +57,7 @@ func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) 
 			Text: "it is no longer ours: somebody replaced it or took its label; it stays",
 		}
 	}
-	if err := l.cluster.delete(ctx, target, live); err != nil {
+	if err := l.cluster.delete(ctx, target, live, metav1.DeletePropagationBackground); err != nil {
 		return err
 	}
 	l.observer.deleted(action.ID, live.UID)

@@ -44,7 +44,7 @@ func (w *write) replace(ctx context.Context, refused *Failure) error {
 	if found := inventory.Examine(w.loop.parent.ID(), "", live); found.Refused != "" || w.uid != "" && w.uid != string(live.UID) {
 		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "somebody else replaced it or took it over; it is looked at again"}
 	}
-	if err := w.loop.cluster.delete(ctx, w.target, live); err != nil {
+	if err := w.loop.cluster.delete(ctx, w.target, live, metav1.DeletePropagationBackground); err != nil {
 		return err
 	}
 	if w.out.op == diff.Adopt { // of which no watch will tell that it is gone
@@ -76,7 +76,7 @@ func (w *write) losses() string {
 
 // annotation returns an annotation of the manifest.
 func (w *write) annotation(key string) string {
-	content, err := marked(w.object, "", precondition{})
+	content, err := marked(w.object, marks{}, precondition{})
 	if err != nil {
 		return ""
 	}
@@ -86,7 +86,7 @@ func (w *write) annotation(key string) string {
 // rehearse asks the server by a dry run whether it would create the object. Where one exists, the best answer is that it does: by then
 // everything else was in order; see Store.Create in k8s.io/apiserver/pkg/registry/generic/registry.
 func (l *Loop) rehearse(ctx context.Context, object *manifests.Object, target resource) error {
-	content, err := marked(object, l.parent.ID(), precondition{})
+	content, err := marked(object, marks{setID: l.parent.ID()}, precondition{})
 	if err != nil {
 		return err
 	}
@@ -102,13 +102,12 @@ func (l *Loop) rehearse(ctx context.Context, object *manifests.Object, target re
 }
 
 // delete deletes an object if it is still as it was read. Like an apply, a deletion that has begun is not cut off.
-func (c *Cluster) delete(ctx context.Context, r resource, live *metav1.PartialObjectMetadata) error {
+func (c *Cluster) delete(ctx context.Context, r resource, live *metav1.PartialObjectMetadata, how metav1.DeletionPropagation) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	background := metav1.DeletePropagationBackground
 	err := c.object(r, live.Namespace).Delete(ctx, live.Name, metav1.DeleteOptions{
 		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
-		PropagationPolicy: &background,
+		PropagationPolicy: &how,
 	})
 	if apierrors.IsNotFound(err) {
 		return nil

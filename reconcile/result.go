@@ -94,6 +94,7 @@ type Result struct {
 	Objects      int
 	Leaving      int  // objects that left Git and are not gone yet
 	Unblocked    bool // what a blocked object waits for has come true since, or is about to
+	Unrecorded   bool // a Job has ended, and that is not on record yet
 	Unseen       bool // an object was applied whose kind is not watched yet
 }
 
@@ -180,7 +181,7 @@ func (r *Result) Settled() bool {
 			return false
 		}
 	}
-	return r.Health[health.InProgress]+r.Health[health.Terminating]+r.Leaving == 0 && !r.Unblocked && !r.Unseen
+	return r.Health[health.InProgress]+r.Health[health.Terminating]+r.Leaving == 0 && !r.Unblocked && !r.Unseen && !r.Unrecorded
 }
 
 // Message says in one sentence how things stand, for `kubectl get syncs` and the log.

@@ -24,7 +24,10 @@ func (w *write) mend(ctx context.Context, stored *metav1.PartialObjectMetadata, 
 		stored, err := w.clear(ctx, fields)
 		return w.record(stored, err)
 	}
-	if immutable(refused) {
+	switch {
+	case immutable(refused) && w.object.Run != nil && w.startedByOthers():
+		return w.claim(ctx)
+	case immutable(refused):
 		return w.replace(ctx, refused)
 	}
 	return err

@@ -33,6 +33,7 @@ type placeWatch struct {
 	mu     sync.Mutex
 	live   map[manifests.ID]diff.Live
 	gone   map[manifests.ID]diff.Live // what went since the pass began, lest the answer to an earlier apply bring it back
+	ended  map[manifests.ID]diff.Live // by their records: Jobs that went, as they were seen last
 	synced bool                       // listed at least once
 	err    error                      // the last failure to list or watch; nil after a success
 }
@@ -42,6 +43,9 @@ var _ cache.TransformingStore = (*placeWatch)(nil)
 // listWatch returns the list and watch calls of one place, which keep their last error in w.err.
 func (w *placeWatch) listWatch(c *Cluster, r resource) cache.ListerWatcher {
 	selector := inventory.PartOfLabel + "=" + w.observer.setID
+	if w.place.kind == jobRunKind {
+		selector = "" // people ask for runs with spec.sync alone
+	}
 	var list func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	var watchFrom func(context.Context, metav1.ListOptions) (watch.Interface, error)
 	if wholeKinds[w.place.kind] {
@@ -124,8 +128,17 @@ func (w *placeWatch) reduce(object any) (*reduced, error) {
 		ObjectMeta: metav1.ObjectMeta{
 			Name: m.GetName(), Namespace: m.GetNamespace(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
 		},
-		live: reduce(w.observer.setID, id, m),
+		live: w.observer.reduce(id, m),
 	}, nil
+}
+
+// reduce keeps of an object of a watched place what decides; of another Sync's record, that it is none of ours.
+func (o *observer) reduce(id manifests.ID, object metav1.Object) diff.Live {
+	live := reduce(o.setID, id, object)
+	if live.Run != nil && live.Run.Sync != o.sync {
+		live.Run = nil
+	}
+	return live
 }
 
 // reduce keeps of an object what decides.
@@ -145,10 +158,18 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 	if entry := inventory.Entry(object); entry != nil {
 		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())
 	}
-	if u, ok := object.(*unstructured.Unstructured); ok {
+	u, whole := object.(*unstructured.Unstructured)
+	switch {
+	case id.GroupKind() == jobRunKind && whole:
+		live.Run = runOf(u)
+		return live
+	case whole:
 		live.Health = health.Compute(u)
-	} else {
+	default:
 		live.Health = health.OfMetadata(object)
+	}
+	if id.GroupKind() == jobKind {
+		live.Job = jobState(object)
 	}
 	return live
 }
@@ -193,6 +214,7 @@ func (w *placeWatch) Delete(object any) error {
 	gone := exists && !older(r.live, known)
 	if gone {
 		delete(w.live, r.live.ID)
+		w.end(r.live)
 	}
 	w.gone[r.live.ID] = r.live
 	w.mu.Unlock()
@@ -214,8 +236,12 @@ func (w *placeWatch) Replace(objects []any, _ string) error {
 	}
 	w.mu.Lock()
 	for id, known := range w.live {
-		if listed, ok := live[id]; ok && older(listed, known) {
+		listed, ok := live[id]
+		if ok && older(listed, known) {
 			live[id] = known
+		}
+		if !ok || listed.UID != known.UID {
+			w.end(known)
 		}
 	}
 	w.live, w.synced, w.err = live, true, nil
@@ -223,6 +249,13 @@ func (w *placeWatch) Replace(objects []any, _ string) error {
 	signal(w.observer.progress)
 	signal(w.observer.changed)
 	return nil
+}
+
+// end keeps the last that was seen of a Job's run until that is on record.
+func (w *placeWatch) end(last diff.Live) {
+	if last.Job != nil && last.Job.Record != "" {
+		w.ended[jobRunID(last.ID.Namespace, last.Job.Record)] = last
+	}
 }
 
 // Resync has nothing to do: no copy is kept that could differ.

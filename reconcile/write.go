@@ -47,13 +47,16 @@ func (l *Loop) write(ctx context.Context, action diff.Action, places map[place]r
 	if err != nil {
 		return written{}, err
 	}
-	w := &write{loop: l, object: action.Object, target: target, out: written{op: action.Op}}
+	w := &write{loop: l, action: action, object: action.Object, target: target, out: written{op: action.Op}}
 	if action.Live != nil {
-		w.uid = string(action.Live.UID)
+		w.uid, w.run = string(action.Live.UID), action.Live.Job
 	}
-	if action.Op == diff.Create {
+	switch action.Op {
+	case diff.Create:
 		err = w.create(ctx)
-	} else {
+	case diff.Replace:
+		err = w.makeWay(ctx)
+	default:
 		err = w.update(ctx)
 	}
 	return w.out, err
@@ -82,23 +85,32 @@ func (l *Loop) target(object *manifests.Object, places map[place]resource) (reso
 // write is one object on its way to the server.
 type write struct {
 	loop   *Loop
-	object *manifests.Object
+	action diff.Action
+	object *manifests.Object // as it is applied
 	target resource
-	uid    string // of the object that is changed; empty while that is not known
+	uid    string         // of the object that is changed; empty while that is not known
+	run    *diff.JobState // of a Job: which run it is
 	out    written
 }
 
 // create applies the object if nothing of its name exists. Objects that nobody told Kilter of are not forced over unseen.
 func (w *write) create(ctx context.Context) error {
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
 	stored, err := w.apply(ctx, precondition{resourceVersion: neverStored}, false)
 	if exists(err) {
 		return w.adopt(ctx)
 	}
+	w.abandon(err)
 	return w.record(stored, err)
 }
 
 // update applies the object to the one that exists, and takes over what is in its way.
 func (w *write) update(ctx context.Context) error {
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
 	stored, err := w.apply(ctx, precondition{}, true)
 	if taken := fieldConflicts(err); len(taken) > 0 {
 		w.out.taken = taken
@@ -108,7 +120,7 @@ func (w *write) update(ctx context.Context) error {
 }
 
 func (w *write) apply(ctx context.Context, only precondition, polite bool) (*metav1.PartialObjectMetadata, error) {
-	content, err := body(w.object, w.loop.parent.ID(), only)
+	content, err := body(w.object, marks{w.loop.parent.ID(), w.run}, only)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
 )
@@ -85,12 +87,14 @@ type Runs struct {
 // Run is one run on record: what a JobRun says, reduced to what decides.
 type Run struct {
 	Record   string // the JobRun's name
+	Sync     string // "namespace/name" of the Sync that it is a run of
 	Job      string // in the JobRun's namespace
 	Number   int    // it is the Job's n-th run; 0 when the name does not tell
 	Identity Identity
 	Asked    bool // somebody asks for it, and it has not begun
 	Outcome  Outcome
-	Message  string // how it ended, for people
+	Message  string    // how it ended, for people
+	JobUID   types.UID // of the Job, as soon as it is known
 
 	Created time.Time
 	Started bool // its start is on record
@@ -104,7 +108,7 @@ func (in Input) job(object *manifests.Object, runs Runs, fallback Action) Action
 	live, exists := in.Live[object.ID]
 	switch {
 	case exists && live.Health.Word == health.Terminating:
-		// Its successor is created once it is gone.
+		action.leaving(object.Run, runs, live)
 	case exists && live.Job != nil && live.Job.Record != "":
 		action.again(object.Run, runs, live)
 	case exists:
@@ -113,6 +117,25 @@ func (in Input) job(object *manifests.Object, runs Runs, fallback Action) Action
 		action.past(object.Run, runs, in.ReportDrift)
 	}
 	return action
+}
+
+// leaving decides on a Job that is on its way out: as if it were gone, save that a successor has to wait for that. One that goes although its
+// run has not ended is created again, as any object.
+func (a *Action) leaving(run *manifests.Run, runs Runs, live Live) {
+	if runs.Last == nil || live.Job == nil {
+		return
+	}
+	last := *runs.Last
+	if last.Outcome == "" && last.Record == live.Job.Record {
+		last.Outcome, last.Message = live.Job.Outcome, live.Job.Message
+	}
+	if last.Outcome == "" {
+		return
+	}
+	runs.Last, runs.Completed = &last, runs.Completed || last.Outcome == Complete
+	if a.past(run, runs, false); a.Op == Create {
+		a.Op, a.Reason = Wait, "is being deleted; "+a.Reason
+	}
 }
 
 // again decides whether a Job that exists has to make way for another run.

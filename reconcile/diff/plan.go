@@ -27,6 +27,7 @@ type Live struct {
 	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
 	ReplicasTaken   bool           // somebody else owns spec.replicas
 	Job             *JobState      // of a Job; nil for every other kind
+	Run             *Run           // of a JobRun; nil for every other kind
 	Health          health.Health
 }
 
@@ -54,7 +55,7 @@ type Action struct {
 	ID     manifests.ID
 	Object *manifests.Object // what Git wants; nil when the object left Git
 	Live   *Live             // what the cluster holds; nil when it holds nothing
-	Past   *health.Health    // of a Job that is gone, by its record; nil when Live is there or nothing is known
+	Past   *health.Health    // of a Job that is gone, or going, by its record; nil when nothing is known
 	Asked  string            // the record that asked for this run of a Job; empty when Git does
 	Reason string            // why, in words
 	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
@@ -68,10 +69,10 @@ func (a Action) Writes() bool {
 // Health is where the object stands, as far as the cluster or its record tells.
 func (a Action) Health() health.Health {
 	switch {
-	case a.Live != nil:
-		return a.Live.Health
 	case a.Past != nil:
 		return *a.Past
+	case a.Live != nil:
+		return a.Live.Health
 	}
 	return health.Missing()
 }

@@ -81,6 +81,16 @@ apiextensions.k8s.io: [customresourcedefinitions]
 - apiGroups: [kilter.dev]
   resources: [syncs/status]
   verbs: [get, patch, update]
+# The records of Jobs' runs, and what they are made from: pods, logs and events.
+- apiGroups: [kilter.dev]
+  resources: [jobruns]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [kilter.dev]
+  resources: [jobruns/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
 # The kinds it applies.
 {{- include "kilter.applyRules" (include "kilter.kinds" .) }}
 {{- if .Values.rbac.manageSecrets }}
@@ -98,7 +108,7 @@ apiextensions.k8s.io: [customresourcedefinitions]
   verbs: [get, list, watch]
 - apiGroups: ["", events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create, patch, list]
 # The serviceAccountName of a Sync.
 - apiGroups: [""]
   resources: [serviceaccounts]

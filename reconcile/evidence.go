@@ -1,0 +1,178 @@
+package reconcile
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/phrase"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// What is kept of a log, and how much is read for it.
+const (
+	logLines   = 20
+	logBytes   = 4 << 10
+	logRead    = 64 << 10
+	logTimeout = 5 * time.Second
+)
+
+// masked stands in a log for a value of a Secret.
+const masked = "***"
+
+// tell puts on record how the last container of a run ended and what it said last, beside the passes: a kubelet may take its time, and pods
+// go with their Job.
+func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job diff.Live) {
+	if run.Told || job.Job.Outcome == "" && job.Health.Word != health.Failed || !l.ledger.asks(record) {
+		return
+	}
+	secrets := secretValues(l.set)
+	l.ledger.asking.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		end, err := l.ledger.lastContainer(ctx, job)
+		if err != nil || end == nil {
+			return // there is nothing to tell; the outcome stands without it
+		}
+		status := v1alpha1.JobRunStatus{Container: &end.ContainerEnd, Log: mask(l.ledger.log(ctx, job.ID.Namespace, *end), secrets)}
+		if written, err := l.ledger.settle(ctx, record.Namespace, record.Name, status); err == nil {
+			l.observer.wrote(written)
+		}
+	})
+}
+
+// asks notes that a run's last container is being asked for, and reports whether nobody had.
+func (g *ledger) asks(record manifests.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	asked := g.telling[record]
+	g.telling[record] = true
+	return !asked
+}
+
+// lastEnd is how the last container of a run ended, and where its log is.
+type lastEnd struct {
+	v1alpha1.ContainerEnd
+	previous bool // a later attempt of the container follows it
+	at       time.Time
+}
+
+// lastContainer returns how the last container of a run ended: the last that failed, or, when none did, the last; nil when none has ended.
+func (g *ledger) lastContainer(ctx context.Context, job diff.Live) (*lastEnd, error) {
+	pods, err := g.cluster.kubernetes.CoreV1().Pods(job.ID.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID), Limit: 500,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var last *lastEnd
+	for _, pod := range pods.Items {
+		for _, end := range endsIn(pod) {
+			failed, lastFailed := end.ExitCode != 0, last != nil && last.ExitCode != 0
+			if last == nil || failed && !lastFailed || failed == lastFailed && end.at.After(last.at) {
+				last = &end
+			}
+		}
+	}
+	return last, nil
+}
+
+// endsIn returns how the containers of a pod ended, the newest attempt of each.
+func endsIn(pod corev1.Pod) []lastEnd {
+	var ends []lastEnd
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		ended, previous := status.State.Terminated, false
+		if ended == nil {
+			ended, previous = status.LastTerminationState.Terminated, true
+		}
+		if ended != nil {
+			ends = append(ends, lastEnd{
+				ContainerEnd: v1alpha1.ContainerEnd{Pod: pod.Name, Name: status.Name, ExitCode: ended.ExitCode, Reason: oneLine(ended.Reason)},
+				previous:     previous, at: ended.FinishedAt.Time,
+			})
+		}
+	}
+	return ends
+}
+
+// log returns the last lines of a container; nothing where they cannot be had.
+func (g *ledger) log(ctx context.Context, namespace string, end lastEnd) []byte {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	lines, limit := int64(logLines), int64(logRead)
+	text, err := g.cluster.kubernetes.CoreV1().Pods(namespace).GetLogs(end.Pod, &corev1.PodLogOptions{
+		Container: end.Name, Previous: end.previous, TailLines: &lines, LimitBytes: &limit,
+	}).DoRaw(ctx)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// mask makes a log fit to be kept: without the values of Secrets, printable, and not longer than is promised.
+func mask(log []byte, secrets []string) string {
+	pairs := make([]string, 0, 2*len(secrets))
+	for _, value := range secrets {
+		pairs = append(pairs, value, masked)
+	}
+	var kept [][]byte
+	if len(log) >= logRead { // cut off in the middle of a line, or of a secret
+		log = log[:bytes.LastIndexByte(log, '\n')+1]
+	}
+	for line := range bytes.Lines([]byte(strings.NewReplacer(pairs...).Replace(string(log)))) {
+		kept = append(kept, []byte(phrase.Printable(strings.TrimRight(string(line), "\r\n"))))
+	}
+	text := bytes.Join(kept[max(0, len(kept)-logLines):], []byte("\n"))
+	if len(text) > logBytes {
+		text = text[len(text)-logBytes:]
+		if _, rest, found := bytes.Cut(text, []byte("\n")); found {
+			text = rest // begin with a whole line
+		}
+	}
+	return strings.ToValidUTF8(string(text), "")
+}
+
+// shortest is the least that a value of a Secret has to have to be masked: shorter ones are in every text.
+const shortest = 4
+
+// secretValues returns what must not be seen in a log: every value of the set's Secrets, the lines of those that have several, and what they
+// are in base64; the longest first.
+func secretValues(set *manifests.Set) []string {
+	var values []string
+	add := func(value string) {
+		for _, text := range append(strings.Split(value, "\n"), value, base64.StdEncoding.EncodeToString([]byte(value))) {
+			if text = strings.TrimSpace(text); len(text) >= shortest {
+				values = append(values, text)
+			}
+		}
+	}
+	for _, object := range set.Objects {
+		if object.ID.Kind != "Secret" || object.ID.Group != "" {
+			continue
+		}
+		var secret corev1.Secret
+		if err := json.Unmarshal(object.JSON, &secret); err != nil {
+			continue
+		}
+		for _, value := range secret.Data {
+			add(string(value))
+		}
+		for _, value := range secret.StringData {
+			add(value)
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+	return slices.Compact(values)
+}

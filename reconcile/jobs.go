@@ -1,0 +1,58 @@
+package reconcile
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// jobState reads what a Job tells of its run. Of one whose metadata alone is known, it is only which run it is.
+func jobState(object metav1.Object) *diff.JobState {
+	state := &diff.JobState{
+		Record:   object.GetAnnotations()[v1alpha1.JobRunAnnotation],
+		Identity: diff.ParseIdentity(object.GetAnnotations()[v1alpha1.IdentityAnnotation]),
+	}
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return state
+	}
+	var job batchv1.Job
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &job); err != nil {
+		return state
+	}
+	s := job.Status
+	state.Suspended = job.Spec.Suspend != nil && *job.Spec.Suspend && s.Active == 0 && (s.Terminating == nil || *s.Terminating == 0)
+	state.TTL = job.Spec.TTLSecondsAfterFinished != nil
+	state.Succeeded, state.Failed, state.CompletedIndexes = s.Succeeded, s.Failed, s.CompletedIndexes
+	if s.FailedIndexes != nil {
+		state.FailedIndexes = *s.FailedIndexes
+	}
+	if s.StartTime != nil {
+		state.Started = s.StartTime.Time
+	}
+	for _, c := range s.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch c.Type {
+		case batchv1.JobComplete:
+			state.Outcome, state.Finished = diff.Complete, c.LastTransitionTime.Time
+		case batchv1.JobFailed:
+			state.Outcome, state.Finished = diff.Failed, c.LastTransitionTime.Time
+		default:
+			continue
+		}
+		judged := health.Compute(u)
+		if state.Outcome == diff.Failed {
+			state.Reason = judged.Reason
+		}
+		state.Message = judged.Message
+	}
+	return state
+}

@@ -1,0 +1,136 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// begin puts the run of a Job that is about to be created on record; so it does with one that exists and was not started by Kilter. Every other
+// object has no runs.
+func (w *write) begin(ctx context.Context) error {
+	if w.object.Run == nil || w.run != nil && w.run.Record != "" {
+		return nil
+	}
+	b := begun{
+		job: w.action.ID, record: w.action.Asked, exists: w.action.Asked != "", identity: w.loop.planned[w.action.ID].Identity,
+		revision: w.loop.revision, origin: w.object.Origin, reason: w.action.Reason,
+	}
+	last := 0
+	for _, run := range w.loop.recorded[w.action.ID] {
+		last = max(last, run.Number)
+		if b.record == "" && w.loop.ledger.isUnborn(jobRunID(w.action.ID.Namespace, run.Record)) {
+			b.record, b.exists = run.Record, true
+		}
+	}
+	if b.record == "" {
+		b.record = fmt.Sprintf("%s-%d", w.action.ID.Name, last+1)
+	}
+	return w.putOnRecord(ctx, b)
+}
+
+func (w *write) putOnRecord(ctx context.Context, b begun) error {
+	written, err := w.loop.ledger.begin(ctx, b)
+	if err != nil {
+		refused := newFailure(err, w.loop.cluster.host)
+		refused.Text = "its run cannot be put on record: " + refused.Text
+		return refused
+	}
+	w.loop.observer.wrote(written)
+	w.loop.ledger.setUnborn(jobRunID(b.job.Namespace, b.record), false)
+	w.run = &diff.JobState{Record: b.record, Identity: b.identity}
+	return nil
+}
+
+// abandon keeps the record of a run for the next attempt when the server refused to create the Job.
+func (w *write) abandon(err error) {
+	if status := apierrors.APIStatus(nil); w.run != nil && errors.As(err, &status) && status.Status().Code < 500 {
+		w.loop.ledger.setUnborn(jobRunID(w.action.ID.Namespace, w.run.Record), true)
+	}
+}
+
+// makeWay deletes a Job that is to run again. The new one is created when it is gone with its pods, by a later pass.
+func (w *write) makeWay(ctx context.Context) error {
+	live, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
+	if w.uid != string(live.UID) || !inventory.Member(w.loop.parent.ID(), live) {
+		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "somebody else replaced it or took it over; it is looked at again"}
+	}
+	if err := w.loop.rehearse(ctx, w.object, w.target); err != nil {
+		return newFailure(err, w.loop.cluster.host).because("so the Job that exists was not replaced")
+	}
+	if err := w.loop.close(ctx, *w.action.Live); err != nil {
+		return err
+	}
+	if err := w.loop.cluster.delete(ctx, w.target, live, metav1.DeletePropagationForeground); err != nil {
+		return err
+	}
+	w.loop.observer.deleted(w.object.ID, live.UID)
+	w.out.live = &diff.Live{ID: w.object.ID, UID: live.UID, Health: health.Health{
+		Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted, to run again",
+	}}
+	return nil
+}
+
+// close puts the end of a run on record whose Job is about to be deleted to make way for the next.
+func (l *Loop) close(ctx context.Context, live diff.Live) error {
+	status := statusOf(live)
+	if status.Outcome == "" {
+		status.Outcome, status.Message = v1alpha1.RunReplaced, "deleted to make way for the next run: "+live.Health.Message
+	}
+	written, err := l.ledger.settle(ctx, live.ID.Namespace, live.Job.Record, status)
+	switch {
+	case apierrors.IsNotFound(err): // somebody deleted the record
+		return nil
+	case err != nil:
+		return err
+	}
+	l.observer.wrote(written)
+	return nil
+}
+
+// startedByOthers reports whether Kilter did not start the Job that exists.
+func (w *write) startedByOthers() bool {
+	return w.action.Live == nil || w.action.Live.Job == nil || w.action.Live.Job.Record == ""
+}
+
+// claim makes a Job ours that exists, was not started by Kilter, and is not what Git wants: as a run of something else. What becomes of it
+// is then decided as for every Job, so that one at work is left to finish.
+func (w *write) claim(ctx context.Context) error {
+	b := begun{job: w.action.ID, record: w.run.Record, exists: true, revision: w.loop.revision, origin: w.object.Origin, reason: "existed already"}
+	if err := w.putOnRecord(ctx, b); err != nil {
+		return err
+	}
+	stub := unstructured.Unstructured{Object: map[string]any{}}
+	stub.SetGroupVersionKind(w.object.GroupVersionKind())
+	stub.SetNamespace(w.object.ID.Namespace)
+	stub.SetName(w.object.ID.Name)
+	if err := (marks{w.loop.parent.ID(), w.run}).set(&stub, ""); err != nil {
+		return err
+	}
+	content, err := json.Marshal(stub.Object)
+	if err != nil {
+		return err
+	}
+	stored, err := w.loop.cluster.apply(ctx, applyRequest{
+		target: w.target, namespace: w.object.ID.Namespace, name: w.object.ID.Name, body: content,
+	})
+	if err != nil {
+		return err
+	}
+	live := w.loop.observer.record(w.object.ID, stored)
+	w.out.live = &live
+	return nil
+}

@@ -1,0 +1,295 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// ledger is what a loop knows of the runs of its Jobs beside what is observed. It belongs to the loop's goroutine, save for the mutex's part.
+//
+// A run goes through these states, each of which survives the death of Kilter at any moment:
+//
+//	on record, no Job    the record comes first; if the Job is not there, the cluster's events tell whether it ever was
+//	on record, Job       the Job names its record
+//	Job ended or gone    observed; the outcome is written by the next pass
+//	outcome on record    decides from then on, whatever becomes of the Job
+type ledger struct {
+	records
+
+	mu      sync.Mutex
+	unborn  map[manifests.ID]bool // records whose Job the server refused to create: they serve the next attempt
+	telling map[manifests.ID]bool // records whose last container has been asked for
+	asking  sync.WaitGroup
+}
+
+func newLedger(own *Cluster, sync string) *ledger {
+	return &ledger{
+		records: records{cluster: own, sync: sync},
+		unborn:  map[manifests.ID]bool{}, telling: map[manifests.ID]bool{},
+	}
+}
+
+// byJob sorts runs by their Job, the oldest first.
+func byJob(runs map[manifests.ID]diff.Live) map[manifests.ID][]diff.Run {
+	sorted := map[manifests.ID][]diff.Run{}
+	for id, live := range runs {
+		if live.Run != nil {
+			job := jobID(id.Namespace, live.Run.Job)
+			sorted[job] = append(sorted[job], *live.Run)
+		}
+	}
+	for _, runs := range sorted {
+		slices.SortFunc(runs, func(a, b diff.Run) int {
+			return cmp.Or(cmp.Compare(a.Number, b.Number), a.Created.Compare(b.Created), cmp.Compare(a.Record, b.Record))
+		})
+	}
+	return sorted
+}
+
+func jobID(namespace, name string) manifests.ID {
+	return manifests.ID{Group: jobKind.Group, Kind: jobKind.Kind, Namespace: namespace, Name: name}
+}
+
+// runs returns what is known of the runs of each Job of a set.
+func (l *Loop) runs(set *manifests.Set) map[manifests.ID]diff.Runs {
+	all := map[manifests.ID]diff.Runs{}
+	l.recorded = byJob(l.observer.runs())
+	ended := l.observer.ended()
+	for _, object := range set.Objects {
+		if object.Run == nil {
+			continue
+		}
+		runs := diff.Runs{Identity: l.identity(object, set)}
+		for _, run := range l.recorded[object.ID] {
+			id := jobRunID(object.ID.Namespace, run.Record)
+			if last, gone := ended[id]; gone && run.Outcome == "" {
+				run.Outcome, run.Message = endOf(last)
+			}
+			switch {
+			case run.Asked:
+				runs.Asked = cmp.Or(runs.Asked, run.Record)
+			case l.ledger.isUnborn(id):
+			default:
+				runs.Last = &run
+				runs.Completed = runs.Completed || run.Outcome == diff.Complete
+			}
+		}
+		all[object.ID] = runs
+	}
+	return all
+}
+
+// endOf says how the run of a Job ended that is gone, as it was seen last.
+func endOf(last diff.Live) (diff.Outcome, string) {
+	if last.Job.Outcome != "" {
+		return last.Job.Outcome, last.Job.Message
+	}
+	return diff.Deleted, "deleted before it had finished: " + last.Health.Message
+}
+
+// identity is that of the run which Git asks for.
+func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Identity {
+	identity := diff.Identity{Spec: object.Run.Identity, Manifest: object.Hash}
+	triggers := sha256.New()
+	some := false
+	add := func(text string) {
+		some = true
+		_, _ = io.WriteString(triggers, text+"\n") // a hash takes everything
+	}
+	if object.Run.Policy == manifests.RunOnCommit {
+		add(string(l.commit))
+	}
+	if object.Run.OnConfig {
+		for _, used := range object.Uses {
+			if config, ok := set.Find(used); ok && (used.Kind == "ConfigMap" || used.Kind == "Secret") && used.Group == "" {
+				add(config.Hash)
+			}
+		}
+	}
+	if some {
+		identity.Trigger = hex.EncodeToString(triggers.Sum(nil))
+	}
+	return identity
+}
+
+func (g *ledger) isUnborn(record manifests.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.unborn[record]
+}
+
+// setUnborn notes whether the Job of a record is known not to have been created.
+func (g *ledger) setUnborn(record manifests.ID, unborn bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if unborn {
+		g.unborn[record] = true
+	} else {
+		delete(g.unborn, record)
+	}
+}
+
+// keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.
+func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
+	known, live, ended := l.observer.runs(), l.observer.live(), l.observer.ended()
+	running := map[manifests.ID]diff.Live{} // by record
+	var due []func() error
+	later := func(do func() error) { due = append(due, do) }
+	for id, job := range live {
+		if job.Job == nil || job.Job.Record == "" {
+			continue
+		}
+		record := jobRunID(id.Namespace, job.Job.Record)
+		running[record] = job
+		if _, exists := known[record]; !exists && job.Health.Word != health.Terminating && l.observer.watches[placeOf(record)] != nil {
+			later(func() error { return l.restore(ctx, id, *job.Job) })
+		}
+	}
+	for job, runs := range byJob(known) {
+		for _, run := range runs {
+			id := jobRunID(job.Namespace, run.Record)
+			at, exists := running[id]
+			last, gone := ended[id]
+			switch {
+			case run.Asked, l.ledger.isUnborn(id):
+			case exists:
+				if status, news := newsOfRun(run, at); news {
+					later(func() error { return l.settle(ctx, id, status) })
+				}
+				l.tell(ctx, id, run, at)
+			case gone && run.Outcome == "":
+				outcome, message := endOf(last)
+				status := statusOf(last)
+				status.Outcome, status.Message = v1alpha1.JobRunOutcome(outcome), message
+				later(func() error { return l.settle(ctx, id, status) })
+			case gone:
+				l.observer.settled(id)
+			case run.Outcome == "" && l.listed[placeOf(job)]:
+				later(func() error { return l.witness(ctx, id, run, runs) })
+			}
+		}
+		for _, run := range surplus(runs, l.keeps(job), whole && live[job].Job == nil) {
+			later(func() error { return l.ledger.remove(ctx, job.Namespace, run.Record) })
+		}
+	}
+	return l.inParallel(ctx, due)
+}
+
+// unrecorded reports whether a Job has ended, or is about to, and its record does not say so. The event that told, or will, starts the next
+// pass.
+func (l *Loop) unrecorded(live map[manifests.ID]diff.Live) bool {
+	runs := l.observer.runs()
+	for id, job := range live {
+		ends := job.Health.Reason == health.ReasonSuccessMet || job.Health.Word == health.Failed
+		if job.Job == nil || job.Job.Outcome == "" && !ends {
+			continue
+		}
+		if record, ok := runs[jobRunID(id.Namespace, job.Job.Record)]; ok && record.Run != nil && record.Run.Outcome == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// newsOfRun returns what a Job tells that is not on its run's record.
+func newsOfRun(run diff.Run, live diff.Live) (v1alpha1.JobRunStatus, bool) {
+	started := !run.Started && !live.Job.Started.IsZero()
+	finished := run.Outcome == "" && live.Job.Outcome != ""
+	return statusOf(live), started || finished
+}
+
+// statusOf is what a Job tells of its run, as its record has it.
+func statusOf(live diff.Live) v1alpha1.JobRunStatus {
+	job := live.Job
+	status := v1alpha1.JobRunStatus{
+		JobUID: live.UID, Outcome: v1alpha1.JobRunOutcome(job.Outcome), Reason: job.Reason, Message: job.Message,
+		Succeeded: job.Succeeded, Failed: job.Failed, CompletedIndexes: job.CompletedIndexes, FailedIndexes: job.FailedIndexes,
+	}
+	if !job.Started.IsZero() {
+		status.StartTime = &metav1.Time{Time: job.Started}
+	}
+	if !job.Finished.IsZero() {
+		status.CompletionTime = &metav1.Time{Time: job.Finished}
+	}
+	return status
+}
+
+// keeps returns the desired object of a Job; nil when Git does not have it.
+func (l *Loop) keeps(job manifests.ID) *manifests.Object {
+	object, _ := l.set.Find(job)
+	return object
+}
+
+// surplus returns the records that need not be kept: the oldest beyond the limit of a Job that Git has, and all of one that has left Git, once
+// it is gone and a whole commit tells so.
+func surplus(runs []diff.Run, object *manifests.Object, gone bool) []diff.Run {
+	if object == nil || object.Run == nil {
+		if gone {
+			return runs
+		}
+		return nil
+	}
+	finished := slices.DeleteFunc(slices.Clone(runs), func(r diff.Run) bool { return r.Outcome == "" })
+	return finished[:max(0, len(finished)-object.Run.History)]
+}
+
+// settle writes a run's status, and takes the answer as observed.
+func (l *Loop) settle(ctx context.Context, record manifests.ID, status v1alpha1.JobRunStatus) error {
+	written, err := l.ledger.settle(ctx, record.Namespace, record.Name, status)
+	if err != nil {
+		return fmt.Errorf("cannot write the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))
+	}
+	l.observer.wrote(written)
+	if status.Outcome != "" {
+		l.observer.settled(record)
+	}
+	return nil
+}
+
+// restore writes the record of a Job anew that somebody has deleted.
+func (l *Loop) restore(ctx context.Context, job manifests.ID, run diff.JobState) error {
+	b := begun{job: job, record: run.Record, identity: run.Identity, revision: l.revision, reason: "its record was deleted"}
+	if object := l.keeps(job); object != nil {
+		b.origin = object.Origin
+	}
+	written, err := l.ledger.begin(ctx, b)
+	if err != nil {
+		return fmt.Errorf("cannot write the record of run %s/%s again: %w", job.Namespace, run.Record, newFailure(err, l.cluster.host))
+	}
+	l.observer.wrote(written)
+	signal(l.observer.changed)
+	return nil
+}
+
+// inParallel does what is due, a few at a time, and returns what failed.
+func (l *Loop) inParallel(ctx context.Context, due []func() error) error {
+	errs := make([]error, len(due))
+	var doing sync.WaitGroup
+	for i, do := range due {
+		if err := l.cluster.throttle.take(ctx); err != nil {
+			errs[i] = err
+			break
+		}
+		doing.Go(func() {
+			start := l.clock()
+			errs[i] = do()
+			l.cluster.throttle.give(l.clock().Sub(start))
+		})
+	}
+	doing.Wait()
+	return errors.Join(errs...)
+}
