@@ -223,7 +223,7 @@ func TestNoSecretIsShown(t *testing.T) {
 func TestColors(t *testing.T) {
 	_, tree := open(t, "testdata/mixed.txtar")
 	plain := string(render(t, judge(t, tree), report.Text{Width: 72}.Write))
-	colored := string(render(t, judge(t, tree), report.Text{Width: 72, Color: true}.Write))
+	colored := string(render(t, judge(t, tree), report.Text{Width: 72, Paint: true}.Write))
 	for _, want := range []string{"\x1b[1;31merror\x1b[0m", "\x1b[1;33mwarning\x1b[0m", "\x1b[1;32m^\x1b[0m"} {
 		if !strings.Contains(colored, want) {
 			t.Errorf("%q is missing in:\n%s", want, colored)
