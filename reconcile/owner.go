@@ -50,30 +50,22 @@ func (c *Cluster) Owners(ctx context.Context, of Manifests) ([]Owner, error) {
 	case err != nil:
 		return nil, err
 	}
-	found := map[string][]manifests.ID{}
-	seen := map[string][]string{} // the namespaces where members of a set are
+	var found membership
 	for kind, objects := range byKind(set.Objects) {
 		live, err := c.members(ctx, kind, objects, of)
 		if err != nil {
 			return nil, err
 		}
-		for _, object := range objects {
-			for _, each := range of.match(object.ID, live) {
-				id := each.Labels[inventory.PartOfLabel]
-				found[id] = append(found[id], manifests.ID{Group: kind.Group, Kind: kind.Kind, Namespace: each.Namespace, Name: each.Name})
-				seen[id] = append(seen[id], each.Namespace)
-			}
-		}
+		found.add(of, objects, live)
 	}
-	owners := make([]Owner, 0, len(found))
-	for _, id := range slices.Sorted(maps.Keys(found)) {
-		members := found[id]
-		slices.SortFunc(members, manifests.ID.Compare)
-		owner, err := c.owner(ctx, id, append(seen[id], of.Namespace))
-		if err != nil {
+	sets := found.sets()
+	owners := make([]Owner, 0, len(sets))
+	for _, id := range slices.Sorted(maps.Keys(sets)) {
+		owner := Owner{Set: id, Members: sets[id]}
+		slices.SortFunc(owner.Members, manifests.ID.Compare)
+		if err := c.findParent(ctx, &owner, of.Namespace); err != nil {
 			return nil, err
 		}
-		owner.Members = slices.Compact(members)
 		owners = append(owners, owner)
 	}
 	slices.SortStableFunc(owners, func(a, b Owner) int { return len(b.Members) - len(a.Members) })
@@ -88,20 +80,52 @@ func byKind(objects []*manifests.Object) map[schema.GroupKind][]*manifests.Objec
 	return kinds
 }
 
-// match returns the live objects that a manifest may mean: the one in its namespace, or else those of its name wherever they are, if its
-// namespace is a guess.
-func (of Manifests) match(id manifests.ID, live []metav1.PartialObjectMetadata) []metav1.PartialObjectMetadata {
-	var elsewhere []metav1.PartialObjectMetadata
-	for _, each := range live {
-		switch {
-		case each.Name != id.Name:
-		case each.Namespace == id.Namespace:
-			return []metav1.PartialObjectMetadata{each}
-		case of.Guessed && id.Namespace == of.Namespace:
-			elsewhere = append(elsewhere, each)
+// membership is which sets hold objects that manifests mean, by the sets' IDs.
+type membership struct {
+	exact   map[string][]manifests.ID // found under their own namespace, or in the cluster scope
+	guessed map[string][]manifests.ID // found under another, when their own was a guess
+	guesses int                       // how many objects might be in any namespace
+}
+
+// add takes in the live objects of one kind.
+func (m *membership) add(of Manifests, wanted []*manifests.Object, live []metav1.PartialObjectMetadata) {
+	if m.exact == nil {
+		m.exact, m.guessed = map[string][]manifests.ID{}, map[string][]manifests.ID{}
+	}
+	for _, object := range wanted {
+		guess := of.Guessed && object.ID.Namespace == of.Namespace
+		if guess {
+			m.guesses++
+		}
+		for _, each := range live {
+			id, set := object.ID, each.Labels[inventory.PartOfLabel]
+			switch {
+			case each.Name != id.Name:
+			case each.Namespace == id.Namespace:
+				m.exact[set] = append(m.exact[set], id)
+			case guess:
+				id.Namespace = each.Namespace
+				m.guessed[set] = append(m.guessed[set], id)
+			}
 		}
 	}
-	return elsewhere
+}
+
+// sets returns the sets that may be meant. Where no namespace is certain, that is the one with most of the objects: names such as "settings" are
+// in use everywhere, so one that has less than half of them has only names in common.
+func (m *membership) sets() map[string][]manifests.ID {
+	if len(m.exact) > 0 {
+		for set, ids := range m.exact {
+			m.exact[set] = append(ids, m.guessed[set]...)
+		}
+		return m.exact
+	}
+	most := 0
+	for _, ids := range m.guessed {
+		most = max(most, len(ids))
+	}
+	maps.DeleteFunc(m.guessed, func(_ string, ids []manifests.ID) bool { return len(ids) < most || 2*len(ids) < m.guesses })
+	return m.guessed
 }
 
 // members lists the objects of one kind that are members of any set of Kilter's, wherever the manifests may mean them.
@@ -149,12 +173,15 @@ func (c *Cluster) marked(ctx context.Context, target resource, selector string, 
 	return found, nil
 }
 
-// owner finds the parent of a set: anywhere, or as far as one may look into these namespaces only.
-func (c *Cluster) owner(ctx context.Context, set string, namespaces []string) (Owner, error) {
-	owner := Owner{Set: set}
+// findParent fills in the parent of a set: one anywhere, or where one may look only into single namespaces in those of its members and one more.
+func (c *Cluster) findParent(ctx context.Context, owner *Owner, namespace string) error {
+	namespaces := []string{namespace}
+	for _, id := range owner.Members {
+		namespaces = append(namespaces, id.Namespace)
+	}
 	slices.Sort(namespaces)
 	namespaces = slices.DeleteFunc(slices.Compact(namespaces), func(ns string) bool { return ns == "" })
-	selector := inventory.IDLabel + "=" + set
+	selector := inventory.IDLabel + "=" + owner.Set
 	for _, parentOf := range []func(namespace, name string) (inventory.Parent, resource){syncParent, fileParent} {
 		parent, target := parentOf("", "")
 		found, err := c.marked(ctx, target, selector, metav1.NamespaceAll)
@@ -165,32 +192,32 @@ func (c *Cluster) owner(ctx context.Context, set string, namespaces []string) (O
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err): // the cluster has no Syncs, or hides them
 			continue
 		case err != nil:
-			return owner, fmt.Errorf("cannot look for the parent of set %s: %w", set, newFailure(err, c.host))
+			return fmt.Errorf("cannot look for the parent of set %s: %w", owner.Set, newFailure(err, c.host))
 		}
 		for _, each := range found {
-			if parent.Namespace, parent.Name = each.Namespace, each.Name; parent.ID() == set { // others may copy labels
-				return c.ownedBy(ctx, owner, parent)
+			if parent.Namespace, parent.Name = each.Namespace, each.Name; parent.ID() == owner.Set { // others may copy labels
+				return c.setParent(ctx, owner, parent)
 			}
 		}
 	}
-	return owner, nil
+	return nil
 }
 
-// ownedBy fills in what is known of a set by its parent.
-func (c *Cluster) ownedBy(ctx context.Context, owner Owner, parent inventory.Parent) (Owner, error) {
+// setParent fills in what is known of a set by its parent.
+func (c *Cluster) setParent(ctx context.Context, owner *Owner, parent inventory.Parent) error {
 	if parent.Kind == v1alpha1.SyncKind {
 		sync, err := c.Sync(ctx, parent.Namespace, parent.Name)
 		if sync != nil { // else it is gone by now
 			owner.Parent, owner.Object, owner.Sync = parent.String(), true, sync
 		}
-		return owner, err
+		return err
 	}
 	owner.Parent = parent.String()
 	owner.Sync = &v1alpha1.Sync{ObjectMeta: metav1.ObjectMeta{
 		Namespace: parent.Namespace, Name: strings.TrimPrefix(parent.Name, fileParentPrefix),
 	}}
 	owner.Sync.Spec.Default()
-	return owner, nil
+	return nil
 }
 
 // Sync returns a Sync in the cluster, defaulted; nil when there is none of this name, or the cluster has no Syncs at all.
