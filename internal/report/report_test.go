@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/txtar"
-	"k8s.io/kube-openapi/pkg/validation/spec"
-	"k8s.io/kube-openapi/pkg/validation/strfmt"
-	"k8s.io/kube-openapi/pkg/validation/validate"
 
 	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/internal/report"
@@ -141,19 +137,11 @@ func satisfies(t *testing.T, schema string, document []byte) {
 
 func violations(t *testing.T, file string, document []byte) []error {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	found, err := golden.Violations(file, document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var schema spec.Schema
-	if err := json.Unmarshal(text, &schema); err != nil {
-		t.Fatal(err)
-	}
-	var value any
-	if err := json.Unmarshal(document, &value); err != nil {
-		t.Fatal(err)
-	}
-	return validate.NewSchemaValidator(&schema, nil, "", strfmt.Default).Validate(value).Errors
+	return found
 }
 
 type sarifLog struct {
