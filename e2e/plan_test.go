@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -16,7 +15,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -118,7 +120,7 @@ func TestPlanRequests(t *testing.T) {
 		must(t, err)
 		loop, err := reconcile.NewLoop(reconcile.Options{
 			Sync: sync, Cluster: cluster, Loader: manifests.NewLoader(manifests.Options{}), Clock: time.Now,
-			Publish: func(*reconcile.Result) {}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Publish: func(*reconcile.Result) {}, Log: slog.New(slog.DiscardHandler),
 			Fetch: func(context.Context) (source.Snapshot, error) {
 				return source.Snapshot{Commit: source.Commit(commit), Revision: commit, Tree: files, Path: "."}, nil
 			},
@@ -171,6 +173,39 @@ func TestPlanRequests(t *testing.T) {
 	}
 }
 
+// TestPlanWithFewRights plans as somebody who may look into one namespace alone, at ConfigMaps alone: that is enough to find whose they are.
+func TestPlanWithFewRights(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	ns := c.namespace(t, "plan-rights")
+	repo, url := repository(t, fstest.MapFS{"prod/settings.yaml": configMap("settings")})
+	once(ctx, t, 0, "run", "-f", syncFile(t, ns, url, ""), "--once", "--allow-insecure-git", "--kubeconfig", c.kubeconfig)
+
+	account, err := c.CoreV1().ServiceAccounts(ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "developer"}}, metav1.CreateOptions{})
+	must(t, err)
+	_, err = c.RbacV1().Roles(ns).Create(ctx, &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: "developer"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch", "patch", "create"}}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	_, err = c.RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "developer"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "developer"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: ns, Name: account.Name}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	token, err := c.CoreV1().ServiceAccounts(ns).CreateToken(ctx, account.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	must(t, err)
+
+	must(t, repo.Replace("prod/settings.yaml", "key: value", "key: other"))
+	p := kilter(t, "plan", "--dir", filepath.Join(repo.Dir, "prod"), "--kubeconfig", c.kubeconfigOf(t, token.Status.Token, ns))
+	code, err := p.Wait(ctx)
+	must(t, err)
+	if out := p.Output(); code != 0 || !strings.Contains(out, "Sync "+ns+"/e2e with ") || !strings.Contains(out, "update   ConfigMap "+ns+"/settings  prod/settings.yaml:1") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
 // TestPlanForeseesRuns holds two forecasts of runs against what the CronJob controller of the cluster then does.
 func TestPlanForeseesRuns(t *testing.T) {
 	t.Parallel()
@@ -193,7 +228,10 @@ spec:
 		"prod/resumed.yaml": file(cronJob("resumed", slot.Format(format), "  suspend: true\n")),
 	})
 	document := syncFile(t, ns, url, "")
-	run := func() { t.Helper(); once(ctx, t, 0, "run", "-f", document, "--once", "--allow-insecure-git", "--kubeconfig", c.kubeconfig) }
+	run := func() {
+		t.Helper()
+		once(ctx, t, 0, "run", "-f", document, "--once", "--allow-insecure-git", "--kubeconfig", c.kubeconfig)
+	}
 	run()
 	for _, name := range []string{"moved", "resumed"} { // both ran the last time before the minute in question
 		_, err := c.BatchV1().CronJobs(ns).Patch(ctx, name, types.MergePatchType,

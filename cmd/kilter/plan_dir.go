@@ -106,8 +106,8 @@ func (o *planOptions) findOwner(ctx context.Context, cluster *reconcile.Cluster,
 			"Objects that name no namespace go to %s; -n names another.", s.directory, namespace))
 		return nil
 	case owners[0].Sync == nil:
-		return fmt.Errorf("%s of %s belong to set %s, whose Sync is gone, or may not be read by you: name its document with -f",
-			phrase.Count(len(owners[0].Members), "object"), s.directory, owners[0].Set)
+		return fmt.Errorf("what is in %s belongs to set %s (%s), whose Sync is gone, or may not be read by you: name its document with -f",
+			s.directory, owners[0].Set, phrase.Few(texts(owners[0].Members), 2))
 	}
 	s.sync, s.object = owners[0].Sync, owners[0].Object
 	switch {
