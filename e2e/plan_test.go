@@ -198,11 +198,19 @@ func TestPlanWithFewRights(t *testing.T) {
 	must(t, err)
 
 	must(t, repo.Replace("prod/settings.yaml", "key: value", "key: other"))
-	p := kilter(t, "plan", "--dir", filepath.Join(repo.Dir, "prod"), "--kubeconfig", c.kubeconfigOf(t, token.Status.Token, ns))
-	code, err := p.Wait(ctx)
-	must(t, err)
-	if out := p.Output(); code != 0 || !strings.Contains(out, "Sync "+ns+"/e2e with ") || !strings.Contains(out, "update   ConfigMap "+ns+"/settings  prod/settings.yaml:1") {
-		t.Errorf("exit code %d:\n%s", code, out)
+	for note, more := range map[string][]string{
+		"is a file, which the cluster does not know: its defaults are assumed.": {},
+		"You may not read Sync " + ns + "/e2e in the cluster: ":                 {"-f", syncFile(t, ns, url, "")},
+	} {
+		args := append([]string{"plan", "--dir", filepath.Join(repo.Dir, "prod"), "--kubeconfig", c.kubeconfigOf(t, token.Status.Token, ns)}, more...)
+		p := kilter(t, args...)
+		code, err := p.Wait(ctx)
+		must(t, err)
+		for _, want := range []string{"Sync " + ns + "/e2e with ", "update   ConfigMap " + ns + "/settings  prod/settings.yaml:1", note} {
+			if out := p.Output(); code != 0 || !strings.Contains(out, want) {
+				t.Errorf("exit code %d, and no %q:\n%s", code, want, out)
+			}
+		}
 	}
 }
 

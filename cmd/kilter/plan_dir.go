@@ -74,12 +74,18 @@ func shownDirectory(dir string) string {
 	return shown
 }
 
-// readSync takes the Sync from the file of -f. When the cluster has one of that name, its inventory is that of the object.
+// readSync takes the Sync from the file of -f. When the cluster has one of that name, its inventory is that of the object. Who may not look is
+// told what was taken for granted.
 func (o *planOptions) readSync(ctx context.Context, cluster *reconcile.Cluster, s *subject) (err error) {
 	if s.sync, err = readSync(o.file); err != nil {
 		return err
 	}
 	live, err := cluster.Sync(ctx, s.sync.Namespace, s.sync.Name)
+	if failure, ok := errors.AsType[*reconcile.Failure](err); ok && failure.Reason == string(metav1.StatusReasonForbidden) {
+		s.notes = append(s.notes, fmt.Sprintf("You may not read Sync %s/%s in the cluster: if there is one, its objects look like those of another set.",
+			s.sync.Namespace, s.sync.Name))
+		return nil
+	}
 	s.object = live != nil
 	return err
 }
