@@ -32,15 +32,19 @@ type planSummary struct {
 	Replace   int `json:"replace"`
 	Delete    int `json:"delete"`
 	Refused   int `json:"refused"`
-	Waiting   int `json:"waiting"` // nothing can be done before something else has happened
-	Skipped   int `json:"skipped"` // differs, and is left as it is
-	Kept      int `json:"kept"`    // left Git, and stays
-	Drifted   int `json:"drifted"` // differs, and is only reported
+	Conflict  int `json:"conflict"` // belongs to somebody else
+	Waiting   int `json:"waiting"`  // nothing can be done before something else has happened
+	Skipped   int `json:"skipped"`  // differs, and is left as it is
+	Kept      int `json:"kept"`     // left Git, and stays
+	Drifted   int `json:"drifted"`  // differs, and is only reported
 	Unchanged int `json:"unchanged"`
 }
 
-// refusedOp is what a step is that the server would refuse, whatever it was to be.
-const refusedOp = "refused"
+// What a step is that the server would refuse, whatever it was to be, and one whose object is somebody else's.
+const (
+	refusedOp  = "refused"
+	conflictOp = "conflict"
+)
 
 // planOps are the operations of steps, in the order of a summary. What is none of them waits.
 var planOps = []struct {
@@ -54,6 +58,7 @@ var planOps = []struct {
 	{"replace", "to replace", phrase.Yellow, func(s *planSummary) *int { return &s.Replace }},
 	{"delete", "to delete", phrase.Red, func(s *planSummary) *int { return &s.Delete }},
 	{refusedOp, "refused", phrase.Red, func(s *planSummary) *int { return &s.Refused }},
+	{conflictOp, "in conflict", phrase.Red, func(s *planSummary) *int { return &s.Conflict }},
 	{"wait", "waiting", phrase.Faint, func(s *planSummary) *int { return &s.Waiting }},
 	{"skip", "skipped", phrase.Faint, func(s *planSummary) *int { return &s.Skipped }},
 	{"drift", "drifted", phrase.Yellow, func(s *planSummary) *int { return &s.Drifted }},
@@ -162,6 +167,9 @@ func (f *forecast) add(of *subject, s reconcile.Step) {
 	}
 	if s.Refused != nil {
 		step.Op, step.Message = refusedOp, s.Refused.Text
+		if s.Refused.Reason == string(reconcile.OwnershipConflict) {
+			step.Op = conflictOp
+		}
 		if s.Refused.Where.File != "" {
 			at = s.Refused.Where
 		}
@@ -202,6 +210,9 @@ func runsOf(o *schedule.Outlook) *planRuns {
 	}
 	return runs
 }
+
+// failures counts what the server or its owner would not let be written.
+func (s planSummary) failures() int { return s.Refused + s.Conflict }
 
 // changes counts what would be written.
 func (s planSummary) changes() int { return s.Create + s.Adopt + s.Update + s.Replace + s.Delete }

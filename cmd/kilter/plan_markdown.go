@@ -30,7 +30,7 @@ func writePlanMarkdown(to io.Writer, f *forecast) error {
 		problems = append(problems, p.text)
 	}
 	c.fence("The commit would be refused:", "text", blocks(problems))
-	c.fence("Refused:", "diff", f.blocksOf(refusedOp))
+	c.fence("Refused:", "diff", slices.Concat(f.blocksOf(refusedOp), f.blocksOf(conflictOp)))
 	if f.PruneBlocked != "" {
 		c.fence("Prune is blocked:", "text", blocks([]string{f.PruneBlocked}))
 	}
