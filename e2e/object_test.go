@@ -59,6 +59,7 @@ func TestSyncObject(t *testing.T) {
 
 	t.Run("columns", func(t *testing.T) { columns(ctx, t, c, shop) })
 	t.Run("metrics", func(t *testing.T) { serves(t, address) })
+	t.Run("plan", func(t *testing.T) { plansDirectory(ctx, t, c, shop) })
 
 	// The interval is an hour: only the annotation makes Kilter look.
 	must(t, repo.Replace("prod/cronjobs/report.yaml", `"0 6 * * 1-5"`, `"30 7 * * 1-5"`))

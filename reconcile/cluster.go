@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -92,6 +93,22 @@ func (c *Cluster) resolve(gk schema.GroupKind, version string) (resource, error)
 		return resource{}, err
 	}
 	return resource{gvr: mapping.Resource, namespaced: mapping.Scope.Name() == "namespace"}, nil
+}
+
+// scope answers a manifests.Target which kinds the server has. When it could not be asked, err says why, and its answers are worth nothing.
+type scope struct {
+	cluster *Cluster
+	err     error
+}
+
+func (c *Cluster) scope() *scope { return &scope{cluster: c} }
+
+func (s *scope) of(gvk schema.GroupVersionKind) (namespaced, known bool) {
+	found, err := s.cluster.resolve(gvk.GroupKind(), gvk.Version)
+	if err != nil && !meta.IsNoMatchError(err) {
+		s.err = newFailure(err, s.cluster.host)
+	}
+	return found.namespaced, err == nil
 }
 
 // object returns the metadata client of one resource in one namespace; an empty namespace means the cluster scope.

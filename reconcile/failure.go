@@ -76,11 +76,7 @@ func newFailure(err error, host string) *Failure {
 		f.Causes = nil // they repeat the message
 		f.Text = oneLine(s.Message)
 	case len(f.Causes) > 0:
-		texts := make([]string, len(f.Causes))
-		for i, c := range f.Causes {
-			texts[i] = strings.TrimPrefix(c.Field+": "+c.Text, ": ")
-		}
-		f.Text = "the server refuses it: " + strings.Join(texts, "; ")
+		f.Text = refusalOf(f.Causes)
 	case s.Code == http.StatusInternalServerError && s.Reason == "":
 		f.Text = "the server cannot merge it: " + mergeError(s.Message)
 	case s.Reason == metav1.StatusReasonInvalid || s.Reason == metav1.StatusReasonBadRequest:
@@ -93,6 +89,15 @@ func newFailure(err error, host string) *Failure {
 		f.Text = oneLine(s.Message)
 	}
 	return f
+}
+
+// refusalOf says which fields the server refuses, and why.
+func refusalOf(causes []FieldCause) string {
+	texts := make([]string, len(causes))
+	for i, c := range causes {
+		texts[i] = strings.TrimPrefix(c.Field+": "+c.Text, ": ")
+	}
+	return "the server refuses it: " + strings.Join(texts, "; ")
 }
 
 // deniedByPolicy reports whether a ValidatingAdmissionPolicy refuses the object. Its answers look like those of validation, save that their

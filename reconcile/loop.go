@@ -26,6 +26,8 @@ type Options struct {
 	Cluster *Cluster
 	// Fetch lists the repository's refs and returns the selected commit; the same one when nothing moved.
 	Fetch func(context.Context) (source.Snapshot, error)
+	// Name returns what people call a file of a Snapshot; nil when its own name is what they know.
+	Name func(file string) string
 	// Loader is kept from loop to loop of the same Sync, for what it remembers of files.
 	Loader *manifests.Loader
 	// Publish is called after every pass, from the loop's own goroutine. The loop keeps no reference to the Result.
@@ -42,6 +44,7 @@ type Loop struct {
 	sync     *v1alpha1.Sync
 	cluster  *Cluster
 	loader   *manifests.Loader
+	name     func(file string) string // of a Snapshot's file; may be nil
 	publish  func(*Result)
 	record   func([]*corev1.Event)
 	log      *slog.Logger
@@ -92,7 +95,7 @@ type Loop struct {
 // NewLoop returns a loop that has not begun. The Sync's own identity, if it names one, is taken on here.
 func NewLoop(o Options) (*Loop, error) {
 	l := &Loop{
-		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, publish: o.Publish, record: o.Record, log: o.Log, clock: o.Clock,
+		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, name: o.Name, publish: o.Publish, record: o.Record, log: o.Log, clock: o.Clock,
 		requests: make(chan string, 1),
 		allowed:  make(chan string, 1),
 		allows:   o.Sync.Annotations[v1alpha1.AllowPruneAnnotation],

@@ -30,10 +30,13 @@ func syncParent(namespace, name string) (inventory.Parent, resource) {
 		resource{gvr: v1alpha1.GroupVersion.WithResource(v1alpha1.SyncResource), namespaced: true}
 }
 
+// fileParentPrefix stands before the name of a Sync in a file in that of its parent.
+const fileParentPrefix = "kilter-"
+
 // fileParent is the set's parent when the Sync is a file: a ConfigMap in the Sync's namespace.
 func fileParent(namespace, name string) (inventory.Parent, resource) {
 	v1 := schema.GroupVersion{Version: "v1"}
-	return inventory.Parent{GroupVersion: v1, Kind: "ConfigMap", Namespace: namespace, Name: "kilter-" + name},
+	return inventory.Parent{GroupVersion: v1, Kind: "ConfigMap", Namespace: namespace, Name: fileParentPrefix + name},
 		resource{gvr: v1.WithResource("configmaps"), namespaced: true}
 }
 

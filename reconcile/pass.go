@@ -107,21 +107,13 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	if l.snapshot.Commit == "" || l.loaded == l.snapshot.Commit && !l.kindsDue() {
 		return nil
 	}
-	var unreachable error
+	scope := l.cluster.scope()
 	set, err := l.loader.Load(ctx, l.snapshot.Tree, manifests.Target{
-		Paths:            []string{l.snapshot.Path},
-		DefaultNamespace: l.defaultNamespace(),
-		Scope: func(gvk schema.GroupVersionKind) (namespaced, known bool) {
-			found, err := l.cluster.resolve(gvk.GroupKind(), gvk.Version)
-			if err != nil && !meta.IsNoMatchError(err) {
-				unreachable = newFailure(err, l.cluster.host)
-			}
-			return found.namespaced, err == nil
-		},
+		Paths: []string{l.snapshot.Path}, DefaultNamespace: l.defaultNamespace(), Scope: scope.of, Name: l.name,
 	})
 	switch {
-	case unreachable != nil:
-		return unreachable
+	case scope.err != nil:
+		return scope.err
 	case err != nil:
 		return fmt.Errorf("cannot read the files of %s: %w", l.snapshot.Revision, err)
 	}

@@ -27,12 +27,8 @@ var irreplaceable = map[schema.GroupKind]string{
 // replace deletes an object one of whose fields has to change and must not, if its manifest allows it and the server would take the new one.
 // The new one is created when the old one is gone, by a later pass.
 func (w *write) replace(ctx context.Context, refused *Failure) error {
-	if goes := w.losses(); goes != "" {
-		return refused.because(fmt.Sprintf("it is never replaced, since %s would go with it: put the field back", goes))
-	}
-	if w.annotation(v1alpha1.RecreateAnnotation) != v1alpha1.RecreateAllowed {
-		return refused.because(fmt.Sprintf("put the field back, or let Kilter delete the object and create it anew: annotate it %s: %s",
-			v1alpha1.RecreateAnnotation, v1alpha1.RecreateAllowed))
+	if out := wayOut(w.object); out != "" {
+		return refused.because(out)
 	}
 	if err := w.loop.rehearse(ctx, w.object, w.target); err != nil {
 		return newFailure(err, w.loop.cluster.host).because("so it was not replaced")
@@ -58,8 +54,20 @@ func (w *write) replace(ctx context.Context, refused *Failure) error {
 	return nil
 }
 
+// wayOut says what can be done about a change that the server never makes to an object which exists; empty when the object may be replaced.
+func wayOut(object *manifests.Object) string {
+	if goes := losses(object); goes != "" {
+		return fmt.Sprintf("it is never replaced, since %s would go with it: put the field back", goes)
+	}
+	if annotation(object, v1alpha1.RecreateAnnotation) != v1alpha1.RecreateAllowed {
+		return fmt.Sprintf("put the field back, or let Kilter delete the object and create it anew: annotate it %s: %s",
+			v1alpha1.RecreateAnnotation, v1alpha1.RecreateAllowed)
+	}
+	return ""
+}
+
 // losses names what the deletion of the object would take along that its manifest does not bring back; or "".
-func (w *write) losses() string {
+func losses(object *manifests.Object) string {
 	var content struct {
 		Spec struct {
 			Retention struct {
@@ -67,16 +75,16 @@ func (w *write) losses() string {
 			} `json:"persistentVolumeClaimRetentionPolicy"`
 		} `json:"spec"`
 	}
-	if w.object.ID.GroupKind() == (schema.GroupKind{Group: "apps", Kind: "StatefulSet"}) &&
-		json.Unmarshal(w.object.JSON, &content) == nil && content.Spec.Retention.WhenDeleted == "Delete" {
+	if object.ID.GroupKind() == (schema.GroupKind{Group: "apps", Kind: "StatefulSet"}) &&
+		json.Unmarshal(object.JSON, &content) == nil && content.Spec.Retention.WhenDeleted == "Delete" {
 		return "the data of its claims"
 	}
-	return irreplaceable[w.object.ID.GroupKind()]
+	return irreplaceable[object.ID.GroupKind()]
 }
 
 // annotation returns an annotation of the manifest.
-func (w *write) annotation(key string) string {
-	content, err := marked(w.object, marks{}, precondition{})
+func annotation(object *manifests.Object, key string) string {
+	content, err := marked(object, marks{}, precondition{})
 	if err != nil {
 		return ""
 	}

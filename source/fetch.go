@@ -64,7 +64,7 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 // move fetches what the ref points to now and sets r.last. Unless it returns an error, r.store is sound.
 func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 	if r.store.sound() && !r.store.full(a.limits) && !r.store.tip.IsZero() {
-		result, err := a.advance(ctx, r.store, t, r.last.snapshot.Tree)
+		result, err := a.advance(ctx, r.store, t, r.last.tree)
 		if err == nil {
 			r.last = result
 			return nil
@@ -162,7 +162,7 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 	result := outcome{want: t.want, commit: commit}
 	if err == nil {
 		w := walk{store: s, limit: a.limits.Files, before: before}
-		result.snapshot.Tree, err = w.read(ctx, root, a.path)
+		result.tree, err = w.read(ctx, root, a.path)
 	}
 	if failure, ok := errors.AsType[*Error](err); ok {
 		if !commit.IsZero() {
@@ -175,6 +175,7 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 		return outcome{}, err
 	}
 	s.tip = commit
+	result.snapshot.Tree = result.tree
 	result.snapshot.Path = a.path
 	result.snapshot.Commit = Commit(commit.String())
 	result.snapshot.Revision = t.revisionAt(commit)

@@ -337,7 +337,7 @@ func TestStoreIsStartedAfreshWhenFull(t *testing.T) {
 	if len(stores) != 0 {
 		t.Errorf("%d stores are left after Close", len(stores))
 	}
-	if _, err := snapshots[9].Tree.ReadFile("a"); err == nil {
+	if _, err := fs.ReadFile(snapshots[9].Tree, "a"); err == nil {
 		t.Error("a snapshot was read after Close")
 	}
 	r.refused(source.StoreFailed, "closed")
@@ -396,7 +396,7 @@ func TestDamagedStoreIsReplaced(t *testing.T) {
 			r, dir := openInNamedStore(o)
 			snapshot := r.fetch()
 			o.must(damage(dir))
-			_, damaged := snapshot.Tree.ReadFile("b")
+			_, damaged := fs.ReadFile(snapshot.Tree, "b")
 			again := r.fetch()
 			if got := content(t, again, "b"); len(got) != 100_000 {
 				t.Errorf("got %d bytes after a fetch; the read before it said: %v", len(got), damaged)

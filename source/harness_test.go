@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -175,7 +176,7 @@ func checkError(t *testing.T, err error, reason source.Reason, words ...string) 
 // content reads a file that must be there.
 func content(t *testing.T, snapshot source.Snapshot, name string) string {
 	t.Helper()
-	data, err := snapshot.Tree.ReadFile(name)
+	data, err := fs.ReadFile(snapshot.Tree, name)
 	if err != nil {
 		t.Fatal(err)
 	}

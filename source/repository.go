@@ -60,6 +60,7 @@ type Repository struct {
 type outcome struct {
 	want     plumbing.Hash // what the ref pointed to
 	commit   plumbing.Hash
+	tree     *Tree
 	snapshot Snapshot
 	err      *Error
 

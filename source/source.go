@@ -15,6 +15,8 @@
 // mean is package manifests' business.
 package source
 
+import "io/fs"
+
 // Commit is a full commit ID in lower-case hexadecimal.
 type Commit string
 
@@ -26,6 +28,9 @@ func (c Commit) Short() string {
 	return string(c)
 }
 
+// Uncommitted stands in a Snapshot for the commit of files that are in none.
+const Uncommitted Commit = "uncommitted"
+
 // Snapshot is one commit, read whole or not at all.
 type Snapshot struct {
 	// Commit is the commit that every file of Tree comes from.
@@ -33,8 +38,8 @@ type Snapshot struct {
 	// Revision is the ref and commit as status shows them: "main@sha1:<commit>".
 	Revision string
 	// Tree holds the files below Path; any other file of the commit is read when it is asked for by name. Names are the repository's, as
-	// its authors know them.
-	Tree *Tree
+	// its authors know them. Of a commit it is a *Tree.
+	Tree fs.FS
 	// Path is the configured path in its shortest form; "." for the whole repository.
 	Path string
 }

@@ -26,7 +26,7 @@ func TestTreeIsAFileSystem(t *testing.T) {
 	}
 	pairs = append(pairs, "prod/empty", "", "outside", "x")
 	o.push(pairs...)
-	tree := o.open(source.Options{Path: "/prod/"}).fetch().Tree
+	tree := o.open(source.Options{Path: "/prod/"}).fetch().Tree.(*source.Tree)
 	if err := fstest.TestFS(tree, below("prod", files)...); err != nil {
 		t.Error(err)
 	}
@@ -61,7 +61,7 @@ func TestTreeIsReadWhileFetching(t *testing.T) {
 		for range 4 {
 			readers.Go(func() {
 				for range 100 {
-					if data, err := snapshot.Tree.ReadFile("b"); err != nil || string(data) != "always" {
+					if data, err := fs.ReadFile(snapshot.Tree, "b"); err != nil || string(data) != "always" {
 						t.Errorf("read %q, %v during fetch %d", data, err, i)
 						return
 					}
@@ -192,7 +192,7 @@ func TestTheRestIsThereByNameAndNotListed(t *testing.T) {
 	o.git("", "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("1", 40)+",module")
 	o.git("", "commit", "--quiet", "--message", "odd entries")
 	o.must(o.repo.Push(t.Context()))
-	tree := o.open(source.Options{Path: "overlays/prod"}).fetch().Tree
+	tree := o.open(source.Options{Path: "overlays/prod"}).fetch().Tree.(*source.Tree)
 
 	listed := map[string]string{".": "overlays", "overlays": "prod", "overlays/prod": "a", "base": "b deep", "base/deep/er": "c"}
 	check := func() {

@@ -39,12 +39,21 @@ func (a *access) makeDataDir() (remove func() error, err error) {
 	return func() error { return os.RemoveAll(a.dataDir) }, nil
 }
 
-// connect finds the cluster as kubectl does. It sends no request.
-func (a *access) connect() (*reconcile.Cluster, error) {
+func (a *access) config() clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = a.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
-	config, err := loader.ClientConfig()
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
+}
+
+// contextNamespace returns the namespace of the kubeconfig's context, "default" where it names none.
+func (a *access) contextNamespace() (string, error) {
+	namespace, _, err := a.config().Namespace()
+	return namespace, err
+}
+
+// connect finds the cluster as kubectl does. It sends no request.
+func (a *access) connect() (*reconcile.Cluster, error) {
+	config, err := a.config().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")

@@ -1,22 +1,23 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
+	"time"
 
-	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/manifests/schedule"
 	"kilter.dev/kilter/reconcile"
-	"kilter.dev/kilter/reconcile/diff"
 )
 
-// forecast is a plan as it is shown; its JSON is what `kilter plan -o json` prints. Empty values are left out.
+// forecast is a plan as it is shown; its JSON is what `kilter plan -o json` prints, as docs/plan.schema.json says. Fields are added, never
+// renamed or removed. Empty values are left out.
 type forecast struct {
-	Sync         string         `json:"sync"` // namespace/name
-	Revision     string         `json:"revision"`
+	Sync         string         `json:"sync,omitempty"`      // namespace/name; empty when no Sync enforces the directory
+	Revision     string         `json:"revision,omitempty"`  // of the commit
+	Directory    string         `json:"directory,omitempty"` // that stands in for a commit
+	Notes        []string       `json:"notes,omitempty"`     // what else has to be known of the plan
 	Summary      planSummary    `json:"summary"`
 	Problems     []planProblem  `json:"problems"` // errors for which the commit would be refused
 	Steps        []forecastStep `json:"steps"`    // what is not as Git says, by namespace, kind and name
@@ -28,12 +29,40 @@ type planSummary struct {
 	Create    int `json:"create"`
 	Adopt     int `json:"adopt"`
 	Update    int `json:"update"`
+	Replace   int `json:"replace"`
 	Delete    int `json:"delete"`
 	Refused   int `json:"refused"`
-	Waiting   int `json:"waiting"` // nothing can be done before something else has happened
-	Kept      int `json:"kept"`    // left Git, and stays
-	Drifted   int `json:"drifted"` // differs, and is only reported
+	Conflict  int `json:"conflict"` // belongs to somebody else
+	Waiting   int `json:"waiting"`  // nothing can be done before something else has happened
+	Skipped   int `json:"skipped"`  // differs, and is left as it is
+	Kept      int `json:"kept"`     // left Git, and stays
+	Drifted   int `json:"drifted"`  // differs, and is only reported
 	Unchanged int `json:"unchanged"`
+}
+
+// What a step is that the server would refuse, whatever it was to be, and one whose object is somebody else's.
+const (
+	refusedOp  = "refused"
+	conflictOp = "conflict"
+)
+
+// planOps are the operations of steps, in the order of a summary. What is none of them waits.
+var planOps = []struct {
+	op, text string
+	color    phrase.Color
+	count    func(*planSummary) *int
+}{
+	{"create", "to create", phrase.Green, func(s *planSummary) *int { return &s.Create }},
+	{"adopt", "to adopt", phrase.Green, func(s *planSummary) *int { return &s.Adopt }},
+	{"update", "to update", phrase.Yellow, func(s *planSummary) *int { return &s.Update }},
+	{"replace", "to replace", phrase.Yellow, func(s *planSummary) *int { return &s.Replace }},
+	{"delete", "to delete", phrase.Red, func(s *planSummary) *int { return &s.Delete }},
+	{refusedOp, "refused", phrase.Red, func(s *planSummary) *int { return &s.Refused }},
+	{conflictOp, "in conflict", phrase.Red, func(s *planSummary) *int { return &s.Conflict }},
+	{"wait", "waiting", phrase.Faint, func(s *planSummary) *int { return &s.Waiting }},
+	{"skip", "skipped", phrase.Faint, func(s *planSummary) *int { return &s.Skipped }},
+	{"drift", "drifted", phrase.Yellow, func(s *planSummary) *int { return &s.Drifted }},
+	{"keep", "kept", phrase.Faint, func(s *planSummary) *int { return &s.Kept }},
 }
 
 type planProblem struct {
@@ -48,13 +77,16 @@ type planProblem struct {
 }
 
 type forecastStep struct {
-	Op      string      `json:"op"` // create, adopt, update, delete, wait, keep, drift; "refused" when the server would refuse it
+	Op      string      `json:"op"` // one of planOps
 	Object  planObject  `json:"object"`
 	File    string      `json:"file,omitempty"`
 	Line    int         `json:"line,omitempty"`
 	Reason  string      `json:"reason,omitempty"`
 	Message string      `json:"message,omitempty"` // of a refusal, or why it could not be tried
 	Fields  []planField `json:"fields,omitempty"`
+	Runs    *planRuns   `json:"runs,omitempty"` // of a CronJob whose runs change
+
+	outlook *schedule.Outlook
 }
 
 type planObject struct {
@@ -70,12 +102,36 @@ type planField struct {
 	After  string `json:"after,omitempty"`
 }
 
-func newForecast(sync *v1alpha1.Sync, found *reconcile.Forecast) *forecast {
+// planRuns are the next runs of a CronJob; times are in UTC.
+type planRuns struct {
+	Before []time.Time `json:"before"` // without the change
+	After  []time.Time `json:"after"`  // with it
+	Late   *planLate   `json:"late,omitempty"`
+}
+
+// planLate is a run that the change makes up for.
+type planLate struct {
+	Run   time.Time      `json:"run"`
+	Start schedule.Start `json:"start"`
+	At    *time.Time     `json:"at,omitempty"`
+}
+
+func newForecast(of *subject, found *reconcile.Forecast) *forecast {
 	f := &forecast{
-		Sync: sync.Namespace + "/" + sync.Name, Revision: found.Attempted, PruneBlocked: found.Plan.PruneBlocked,
+		Directory: of.directory, Notes: of.notes, PruneBlocked: found.Plan.PruneBlocked,
 		Problems: []planProblem{}, Steps: []forecastStep{},
 	}
+	if of.owned {
+		f.Sync = of.sync.Namespace + "/" + of.sync.Name
+	}
+	if of.directory == "" {
+		f.Revision = found.Attempted
+	}
+	if of.sync.Spec.Suspend {
+		f.Notes = append(f.Notes, "The Sync is suspended: none of this happens before spec.suspend is false.")
+	}
 	for _, p := range found.Troubles() {
+		p.Origin = of.place(p.Origin)
 		problem := planProblem{
 			File: p.Origin.File, Line: p.Origin.Line, Column: p.Origin.Column, Reason: p.Reason, Message: p.Message, text: p.String(),
 		}
@@ -85,74 +141,92 @@ func newForecast(sync *v1alpha1.Sync, found *reconcile.Forecast) *forecast {
 		f.Problems = append(f.Problems, problem)
 	}
 	for _, s := range found.Steps {
-		f.add(s)
+		f.add(of, s)
 	}
 	return f
 }
 
+// place returns a place with its file called as people call it.
+func (s *subject) place(at manifests.Origin) manifests.Origin {
+	if s.name != nil && at.File != "" {
+		at.File = s.name(at.File)
+	}
+	return at
+}
+
 // add counts a step, and keeps what is not as Git says.
-func (f *forecast) add(s reconcile.Step) {
-	op := string(s.Op)
-	step := forecastStep{Reason: s.Reason, Message: s.Untried}
-	switch {
-	case s.Refused != nil:
-		op, step.Message = "refused", s.Refused.Text
-		f.Summary.Refused++
-	case s.Idle():
+func (f *forecast) add(of *subject, s reconcile.Step) {
+	if s.Idle() {
 		f.Summary.Unchanged++
 		return
-	case s.Op == diff.Create:
-		f.Summary.Create++
-	case s.Op == diff.Adopt:
-		f.Summary.Adopt++
-	case s.Op == diff.Update:
-		f.Summary.Update++
-	case s.Op == diff.Delete:
-		f.Summary.Delete++
-	case s.Op == diff.Keep:
-		f.Summary.Kept++
-	case s.Op == diff.Drift:
-		f.Summary.Drifted++
-	default:
-		f.Summary.Waiting++
 	}
-	step.Op = op
-	step.Object = planObject{Group: s.ID.Group, Kind: s.ID.Kind, Namespace: s.ID.Namespace, Name: s.ID.Name}
+	step := forecastStep{Op: string(s.Op), Reason: s.Reason, Message: s.Untried, Runs: runsOf(s.Runs), outlook: s.Runs}
+	var at manifests.Origin
 	if s.Object != nil {
-		step.File, step.Line = s.Object.Origin.File, s.Object.Origin.Line
+		at = s.Object.Origin
 	}
-	if s.Refused != nil && s.Refused.Where.File != "" {
-		step.File, step.Line = s.Refused.Where.File, s.Refused.Where.Line
+	if s.Refused != nil {
+		step.Op, step.Message = refusedOp, s.Refused.Text
+		if s.Refused.Reason == string(reconcile.OwnershipConflict) {
+			step.Op = conflictOp
+		}
+		if s.Refused.Where.File != "" {
+			at = s.Refused.Where
+		}
 	}
+	at = of.place(at)
+	step.File, step.Line = at.File, at.Line
+	step.Object = planObject{Group: s.ID.Group, Kind: s.ID.Kind, Namespace: s.ID.Namespace, Name: s.ID.Name}
 	for _, field := range s.Fields {
 		step.Fields = append(step.Fields, planField{Path: field.Path, Before: field.Before, After: field.After})
 	}
 	f.Steps = append(f.Steps, step)
+	for _, each := range planOps {
+		if each.op == step.Op {
+			*each.count(&f.Summary)++
+		}
+	}
 }
 
+func runsOf(o *schedule.Outlook) *planRuns {
+	if o == nil {
+		return nil
+	}
+	utc := func(times []time.Time) []time.Time {
+		all := make([]time.Time, len(times))
+		for i, each := range times {
+			all[i] = each.UTC()
+		}
+		return all
+	}
+	runs := &planRuns{Before: utc(o.Before), After: utc(o.After)}
+	if o.Late == nil {
+		return runs
+	}
+	runs.Late = &planLate{Run: o.Late.Run.UTC(), Start: o.Late.Start}
+	if !o.Late.At.IsZero() {
+		at := o.Late.At.UTC()
+		runs.Late.At = &at
+	}
+	return runs
+}
+
+// failures counts what the server or its owner would not let be written.
+func (s planSummary) failures() int { return s.Refused + s.Conflict }
+
 // changes counts what would be written.
-func (s planSummary) changes() int { return s.Create + s.Adopt + s.Update + s.Delete }
+func (s planSummary) changes() int { return s.Create + s.Adopt + s.Update + s.Replace + s.Delete }
 
 // String renders the summary as one line.
 func (s planSummary) String() string {
 	var parts []string
-	for _, each := range []struct {
-		n    int
-		text string
-	}{
-		{s.Create, "to create"},
-		{s.Adopt, "to adopt"},
-		{s.Update, "to update"},
-		{s.Delete, "to delete"},
-		{s.Refused, "refused"},
-		{s.Waiting, "waiting"},
-		{s.Drifted, "drifted"},
-		{s.Kept, "kept"},
-		{s.Unchanged, "unchanged"},
-	} {
-		if each.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", each.n, each.text))
+	for _, each := range planOps {
+		if n := *each.count(&s); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, each.text))
 		}
+	}
+	if s.Unchanged > 0 {
+		parts = append(parts, fmt.Sprintf("%d unchanged", s.Unchanged))
 	}
 	if len(parts) == 0 {
 		return "nothing to do"
@@ -162,98 +236,4 @@ func (s planSummary) String() string {
 
 func (o planObject) String() string {
 	return manifests.ID{Group: o.Group, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}.String()
-}
-
-func (s forecastStep) origin() string { return manifests.Origin{File: s.File, Line: s.Line}.String() }
-
-// title is the step on one line.
-func (s forecastStep) title() string {
-	text := s.Object.String()
-	if at := s.origin(); at != "" {
-		text += "  " + at
-	}
-	if s.Reason != "" {
-		text += "  (" + s.Reason + ")"
-	}
-	return phrase.Printable(text)
-}
-
-// texts are the lines of a forecast's steps, with a mark in front: "-" for what goes, "+" for what comes, "!" for what is said.
-func (s forecastStep) lines(yield func(mark, text string)) {
-	for _, field := range s.Fields {
-		if field.Before != "" {
-			yield("-", phrase.Printable(field.Path+": "+field.Before))
-		}
-		if field.After != "" {
-			yield("+", phrase.Printable(field.Path+": "+field.After))
-		}
-	}
-	if s.Message != "" {
-		yield("!", phrase.Printable(s.Message))
-	}
-}
-
-// output collects the first error of many writes.
-type output struct {
-	io.Writer
-	err error
-}
-
-func (o *output) printf(format string, args ...any) {
-	if o.err == nil {
-		_, o.err = fmt.Fprintf(o.Writer, format, args...)
-	}
-}
-
-func writePlanText(to io.Writer, f *forecast) error {
-	out := &output{Writer: to}
-	out.printf("Sync %s at %s\n\n", f.Sync, f.Revision)
-	for _, p := range f.Problems {
-		out.printf("  %-8s %s\n", "rejected", phrase.Printable(p.text))
-	}
-	for _, s := range f.Steps {
-		out.printf("  %-8s %s\n", s.Op, s.title())
-		s.lines(func(mark, text string) { out.printf("           %s %s\n", mark, text) })
-	}
-	if f.PruneBlocked != "" {
-		out.printf("  prune is blocked: %s\n", phrase.Printable(f.PruneBlocked))
-	}
-	if len(f.Problems)+len(f.Steps) > 0 {
-		out.printf("\n")
-	}
-	out.printf("%s\n", f.Summary)
-	return out.err
-}
-
-func writePlanJSON(to io.Writer, f *forecast) error {
-	encoder := json.NewEncoder(to)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(f)
-}
-
-// writePlanMarkdown writes a comment for a pull request: a summary that is seen, and details that unfold. Text of others stands in fences
-// only, which no manifest can close: a line of theirs never begins with one.
-func writePlanMarkdown(to io.Writer, f *forecast) error {
-	out := &output{Writer: to}
-	out.printf("**Kilter** would bring `%s` to `%s`: %s.\n", f.Sync, f.Revision, f.Summary)
-	if len(f.Problems) > 0 {
-		out.printf("\nThe commit would be refused:\n\n```text\n")
-		for _, p := range f.Problems {
-			out.printf("  %s\n", phrase.Printable(p.text))
-		}
-		out.printf("```\n")
-	}
-	if len(f.Steps) > 0 {
-		out.printf("\n<details>\n<summary>%s</summary>\n\n```diff\n", phrase.Count(len(f.Steps), "object"))
-		for _, s := range f.Steps {
-			out.printf("@@ %s %s @@\n", s.Op, s.title())
-			s.lines(func(mark, text string) { out.printf("%s %s\n", mark, text) })
-		}
-		out.printf("```\n\n</details>\n")
-	}
-	if f.PruneBlocked != "" {
-		out.printf("\nPrune is blocked: %s.\n", phrase.Printable(f.PruneBlocked))
-	}
-	return out.err
 }

@@ -47,6 +47,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"kilter": mai
 // real Git server and a real cluster. Beside testscript's own commands a script has these:
 //
 //	exits CODE PROGRAM [ARG...]      runs a program, which has to end with this code
+//	satisfies SCHEMA FILE            checks JSON against a schema in docs/
 //	expand FILE...                   replaces $NAME in files by the script's variables
 //
 //	repo [USER:PASSWORD]             serves a repository whose work tree is repo/, after a first push; sets $URL and $COMMIT
@@ -72,19 +73,20 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]command{
-			"exits":   exits,
-			"expand":  expand,
-			"repo":    onStage((*stage).serve),
-			"push":    onStage((*stage).push),
-			"git":     onStage((*stage).git),
-			"sync":    writeSync,
-			"cluster": onStage((*stage).connect),
-			"apply":   onStage((*stage).apply),
-			"get":     func(ts *testscript.TestScript, neg bool, args []string) { stageOf(ts).get(ts, neg, args) },
-			"patch":   onStage((*stage).patch),
-			"await":   func(ts *testscript.TestScript, neg bool, args []string) { stageOf(ts).await(ts, neg, args) },
-			"delete":  onStage((*stage).delete),
-			"cleanup": onStage((*stage).cleanup),
+			"exits":     exits,
+			"satisfies": satisfies,
+			"expand":    expand,
+			"repo":      onStage((*stage).serve),
+			"push":      onStage((*stage).push),
+			"git":       onStage((*stage).git),
+			"sync":      writeSync,
+			"cluster":   onStage((*stage).connect),
+			"apply":     onStage((*stage).apply),
+			"get":       func(ts *testscript.TestScript, neg bool, args []string) { stageOf(ts).get(ts, neg, args) },
+			"patch":     onStage((*stage).patch),
+			"await":     func(ts *testscript.TestScript, neg bool, args []string) { stageOf(ts).await(ts, neg, args) },
+			"delete":    onStage((*stage).delete),
+			"cleanup":   onStage((*stage).cleanup),
 		},
 		Deadline:            time.Now().Add(2 * patience),
 		RequireExplicitExec: true,

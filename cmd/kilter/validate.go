@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -216,18 +214,10 @@ func emulate(release string) error {
 	return nil
 }
 
-// textFor looks at where text goes: colours and lines of files are for terminals. A NO_COLOR that is not empty forbids colours
-// (no-color.org).
+// textFor looks at where text goes: colours and lines of files are for terminals.
 func textFor(out io.Writer) report.Text {
-	file, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return report.Text{}
-	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil || width == 0 {
-		width = 80
-	}
-	return report.Text{Width: width, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	width, paint := terminal(out)
+	return report.Text{Width: width, Paint: paint}
 }
 
 // size is a flag's number of bytes, written as Kubernetes writes quantities: 512Ki, 1Mi, 1000000.

@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/txtar"
-	"k8s.io/kube-openapi/pkg/validation/spec"
-	"k8s.io/kube-openapi/pkg/validation/strfmt"
-	"k8s.io/kube-openapi/pkg/validation/validate"
 
 	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/internal/report"
@@ -141,19 +137,11 @@ func satisfies(t *testing.T, schema string, document []byte) {
 
 func violations(t *testing.T, file string, document []byte) []error {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	found, err := golden.Violations(file, document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var schema spec.Schema
-	if err := json.Unmarshal(text, &schema); err != nil {
-		t.Fatal(err)
-	}
-	var value any
-	if err := json.Unmarshal(document, &value); err != nil {
-		t.Fatal(err)
-	}
-	return validate.NewSchemaValidator(&schema, nil, "", strfmt.Default).Validate(value).Errors
+	return found
 }
 
 type sarifLog struct {
@@ -223,7 +211,7 @@ func TestNoSecretIsShown(t *testing.T) {
 func TestColors(t *testing.T) {
 	_, tree := open(t, "testdata/mixed.txtar")
 	plain := string(render(t, judge(t, tree), report.Text{Width: 72}.Write))
-	colored := string(render(t, judge(t, tree), report.Text{Width: 72, Color: true}.Write))
+	colored := string(render(t, judge(t, tree), report.Text{Width: 72, Paint: true}.Write))
 	for _, want := range []string{"\x1b[1;31merror\x1b[0m", "\x1b[1;33mwarning\x1b[0m", "\x1b[1;32m^\x1b[0m"} {
 		if !strings.Contains(colored, want) {
 			t.Errorf("%q is missing in:\n%s", want, colored)

@@ -18,51 +18,35 @@ import (
 //	      |   ^
 //	39 objects in 12 files: 1 error
 type Text struct {
-	Color bool // whether the terminal shows colours
-	Width int  // the terminal's columns; 0 for what is no terminal, and then no line of a file is shown
-}
-
-// The colours, as parameters of the terminal's SGR sequence.
-const (
-	bold   = "1"
-	red    = "1;31"
-	yellow = "1;33"
-	green  = "1;32"
-	faint  = "2"
-)
-
-func (t Text) paint(color, text string) string {
-	if !t.Color || text == "" {
-		return text
-	}
-	return "\x1b[" + color + "m" + text + "\x1b[0m"
+	Paint phrase.Paint // whether the terminal shows colours
+	Width int          // the terminal's columns; 0 for what is no terminal, and then no line of a file is shown
 }
 
 // Write is a Format.
 func (t Text) Write(w io.Writer, r *Report) error {
 	out := bufio.NewWriter(w)
 	for _, s := range r.Set.Skipped {
-		fmt.Fprintln(out, t.line(r.at(s.Origin), t.paint(faint, "skipped"), s.Object, s.Reason))
+		fmt.Fprintln(out, t.line(r.at(s.Origin), t.Paint.In(phrase.Faint, "skipped"), s.Object, s.Reason))
 	}
 	lines := lines{read: r.Read}
 	for _, p := range r.Set.Problems {
-		severity := t.paint(red, string(p.Severity))
+		severity := t.Paint.In(phrase.Red, string(p.Severity))
 		if p.Severity == manifests.Warning {
-			severity = t.paint(yellow, string(p.Severity))
+			severity = t.Paint.In(phrase.Yellow, string(p.Severity))
 		}
 		fmt.Fprintln(out, t.line(r.at(p.Origin), severity, p.Object, r.message(p)))
 		if line, ok := lines.of(p); ok && t.Width > 0 {
 			t.excerpt(out, line, p.Origin)
 		}
 	}
-	fmt.Fprintln(out, t.paint(bold, r.Summary()))
+	fmt.Fprintln(out, t.Paint.In(phrase.Bold, r.Summary()))
 	return out.Flush()
 }
 
 func (t Text) line(at manifests.Origin, severity string, object manifests.ID, text string) string {
 	var b strings.Builder
 	if at.File != "" { // a problem of the whole tree has no place
-		b.WriteString(t.paint(bold, phrase.Printable(at.String())+":") + " ")
+		b.WriteString(t.Paint.In(phrase.Bold, phrase.Printable(at.String())+":") + " ")
 	}
 	b.WriteString(severity + ": ")
 	if object != (manifests.ID{}) {
@@ -81,8 +65,8 @@ func (t Text) excerpt(out io.Writer, line string, at manifests.Origin) {
 	if shown == "" {
 		return
 	}
-	fmt.Fprintf(out, "%s %s\n", t.paint(faint, fmt.Sprintf("%5d |", at.Line)), shown)
+	fmt.Fprintf(out, "%s %s\n", t.Paint.In(phrase.Faint, fmt.Sprintf("%5d |", at.Line)), shown)
 	if before >= 0 {
-		fmt.Fprintf(out, "%s %s%s\n", t.paint(faint, "      |"), strings.Repeat(" ", before), t.paint(green, "^"))
+		fmt.Fprintf(out, "%s %s%s\n", t.Paint.In(phrase.Faint, "      |"), strings.Repeat(" ", before), t.Paint.In(phrase.Green, "^"))
 	}
 }

@@ -37,6 +37,30 @@ func Fields(converter managedfields.TypeConverter, before, after *unstructured.U
 	if before == nil || after == nil {
 		return nil, nil
 	}
+	two, err := compare(converter, before, after)
+	if err != nil {
+		return nil, err
+	}
+	fields := make([]Field, 0, len(two.paths))
+	for _, path := range two.paths {
+		fields = append(fields, Field{Path: pathText(path), Before: valueText(two.before, path), After: valueText(two.after, path)})
+	}
+	if secret(after) {
+		for i := range fields {
+			fields[i].Before, fields[i].After = hide(fields[i].Before), hide(fields[i].After)
+		}
+	}
+	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
+	return fields, nil
+}
+
+// comparison is what differs between two states of one object.
+type comparison struct {
+	before, after *typed.TypedValue
+	paths         []fieldpath.Path // of what differs, and of a subtree that appears or goes only its own
+}
+
+func compare(converter managedfields.TypeConverter, before, after *unstructured.Unstructured) (*comparison, error) {
 	old, err := converter.ObjectToTyped(withoutBookkeeping(before), typed.AllowDuplicates)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the live object: %w", err)
@@ -49,21 +73,13 @@ func Fields(converter managedfields.TypeConverter, before, after *unstructured.U
 	if err != nil {
 		return nil, fmt.Errorf("cannot compare the two: %w", err)
 	}
-	differing := compared.Added.Union(compared.Modified).Union(compared.Removed)
-	var fields []Field
-	for path := range differing.All() {
-		if !highest(path, compared) {
-			continue
-		}
-		fields = append(fields, Field{Path: pathText(path), Before: valueText(old, path), After: valueText(updated, path)})
-	}
-	if secret(after) {
-		for i := range fields {
-			fields[i].Before, fields[i].After = hide(fields[i].Before), hide(fields[i].After)
+	two := &comparison{before: old, after: updated}
+	for path := range compared.Added.Union(compared.Modified).Union(compared.Removed).All() {
+		if highest(path, compared) {
+			two.paths = append(two.paths, path.Copy())
 		}
 	}
-	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
-	return fields, nil
+	return two, nil
 }
 
 // Overlay returns what before becomes when wanted is laid over it, lists merged by their keys. It is not what an apply gives: nothing is
