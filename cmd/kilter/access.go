@@ -41,10 +41,7 @@ func (a *access) makeDataDir() (remove func() error, err error) {
 
 // connect finds the cluster as kubectl does. It sends no request.
 func (a *access) connect() (*reconcile.Cluster, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = a.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
-	config, err := loader.ClientConfig()
+	config, err := a.loader().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
@@ -53,6 +50,13 @@ func (a *access) connect() (*reconcile.Cluster, error) {
 	}
 	config.UserAgent = "kilter/" + version
 	return reconcile.Connect(config)
+}
+
+// loader reads the kubeconfig as kubectl does.
+func (a *access) loader() clientcmd.ClientConfig {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = a.kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
 }
 
 // storeDir is where the repository of one Sync is kept.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -23,4 +25,12 @@ func chosen[F any](formats map[string]F, name string) (F, error) {
 		return format, fmt.Errorf("-o %q: must be one of %s", name, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 	}
 	return format, nil
+}
+
+// writeJSON writes any value as indented JSON.
+func writeJSON[T any](to io.Writer, value T) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
 }
