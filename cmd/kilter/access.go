@@ -23,9 +23,14 @@ type access struct {
 
 // add adds the flags; that of dataDir is the loop's alone.
 func (a *access) add(flags *pflag.FlagSet) {
+	a.addCluster(flags)
+	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+}
+
+// addCluster adds the flags of verbs that reach no repository.
+func (a *access) addCluster(flags *pflag.FlagSet) {
 	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own ServiceAccount)")
 	flags.StringVar(&a.context, "context", "", "context of the kubeconfig (default: its current one)")
-	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
 }
 
 // makeDataDir makes a temporary directory for what is fetched, unless one was given, and returns what removes it.

@@ -33,7 +33,7 @@ func (q *question) add(cmd *cobra.Command, everywhere bool) {
 	if everywhere {
 		flags.BoolVarP(&q.allNamespaces, "all-namespaces", "A", false, "in all namespaces")
 	}
-	q.access.add(flags)
+	q.addCluster(flags)
 }
 
 // open finds the cluster and the namespace. It sends no request.

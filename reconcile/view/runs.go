@@ -28,18 +28,15 @@ func Number(run *v1alpha1.JobRun) int {
 // Waits reports whether a run was asked for and has not begun.
 func Waits(run *v1alpha1.JobRun) bool { return run.Spec.Identity == "" && run.Status.Outcome == "" }
 
-// Took returns how long a run has taken until it ended, or until now while it goes on; 0 when it has not begun.
-func Took(run *v1alpha1.JobRun, now time.Time) time.Duration {
-	begin, end := run.Status.StartTime, run.Status.CompletionTime
+// Took returns how long the run has taken until it ended, or until now while it goes on; 0 when it has not begun, or nobody saw its end.
+func (r Run) Took(now time.Time) time.Duration {
 	switch {
-	case begin == nil:
+	case r.Start == nil, r.End == nil && r.Outcome != "":
 		return 0
-	case end == nil && run.Status.Outcome != "":
-		return 0 // nobody saw its end
-	case end == nil:
-		return now.Sub(begin.Time)
+	case r.End == nil:
+		return now.Sub(r.Start.Time)
 	}
-	return end.Sub(begin.Time)
+	return r.End.Sub(r.Start.Time)
 }
 
 // NewestFirst orders records by when they were made, the newest first; those of one second by namespace and Job, and by their numbers.

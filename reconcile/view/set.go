@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -136,7 +135,7 @@ func (r *Reader) Set(ctx context.Context, namespace, name string) (Set, error) {
 func (r *Reader) setOf(ctx context.Context, id, namespace string) (Set, error) {
 	for _, where := range []string{namespace, ""} {
 		found, err := r.sets(ctx, where, inventory.IDLabel+"="+id)
-		if err != nil && !apierrors.IsForbidden(err) {
+		if err != nil && !isForbidden(err) {
 			return Set{}, err
 		}
 		for _, set := range found {

@@ -21,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/pager"
 
 	"kilter.dev/kilter/manifests"
@@ -187,15 +186,6 @@ func ownerOf(u *unstructured.Unstructured) *metav1.OwnerReference {
 		return &owners[0]
 	}
 	return nil
-}
-
-// byUID returns the objects by their UIDs.
-func byUID(objects []*unstructured.Unstructured) map[types.UID]*unstructured.Unstructured {
-	found := make(map[types.UID]*unstructured.Unstructured, len(objects))
-	for _, o := range objects {
-		found[o.GetUID()] = o
-	}
-	return found
 }
 
 func sortByID(objects []*unstructured.Unstructured) {
