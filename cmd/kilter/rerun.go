@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,8 +61,17 @@ func (o *rerunOptions) rerun(cmd *cobra.Command, name string) error {
 	}
 	_, err = fmt.Fprintf(o.stdout, "run %d of %s is asked for: JobRun %s/%s; Sync %s starts it\n",
 		view.Number(run), job, run.Namespace, run.Name, run.Spec.Sync)
-	if err != nil || !o.wait {
+	if err != nil {
 		return err
+	}
+	if namespace, name, ok := strings.Cut(run.Spec.Sync, "/"); ok {
+		set, err := o.reader.Set(cmd.Context(), namespace, name)
+		if err == nil && set.Sync != nil && set.Sync.Spec.Suspend {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Sync %s is suspended: it starts the run once spec.suspend is false\n", run.Spec.Sync)
+		}
+	}
+	if !o.wait {
+		return nil
 	}
 	return o.await(cmd.Context(), run)
 }

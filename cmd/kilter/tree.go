@@ -135,10 +135,12 @@ func (o *treeOptions) look(ctx context.Context, set view.Set, file *v1alpha1.Syn
 		if sync == nil {
 			sync = file
 		}
-		if sight.Desired, sight.Revision, err = o.wanted(ctx, o.cluster, sync, revision); err != nil {
-			sight.Desired, sight.Revision = nil, ""
+		wanted, at, err := o.wanted(ctx, o.cluster, sync, revision)
+		if err != nil {
 			note = view.Note(fmt.Sprintf("Files, lines and what is not applied yet are left out, since the repository could not be read: %v", err))
+			break
 		}
+		sight.Desired, sight.Revision, sight.Invalid = wanted.Objects, at, wanted.Rejected()
 	}
 	tree := sight.Tree()
 	if note != "" {

@@ -260,9 +260,12 @@ func rank(n *Node) int {
 	}
 }
 
-// remarks say what a node waits for and, where the drawing does not show it, what it comes after.
+// remarks say that a node has left Git, what it waits for and, where the drawing does not show it, what it comes after.
 func (d *drawing) remarks(n *Node) []string {
 	var all []string
+	if n.LeftGit {
+		all = append(all, "left Git")
+	}
 	for _, w := range n.WaitsFor {
 		all = append(all, "waits for "+w.By+": "+w.Message)
 	}

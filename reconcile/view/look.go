@@ -30,9 +30,10 @@ type Sight struct {
 	Runs    []v1alpha1.JobRun            // of the set's Jobs, the newest first
 	Gaps    []Gap
 
-	// Desired is what Git asks for at Revision, where somebody has read it; the Reader leaves both empty.
+	// Desired is what Git asks for at Revision, where somebody has read it; the Reader leaves these empty.
 	Desired  []*manifests.Object
 	Revision string
+	Invalid  bool // some of its manifests are invalid, and not among Desired
 }
 
 // makes says what the controllers of the built-in kinds make, and what is made of that in turn.

@@ -43,6 +43,7 @@ type Node struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Revision string `json:"revision,omitempty"`
+	LeftGit  bool   `json:"leftGit,omitempty"` // Git asks for it no longer
 
 	After    []Ref   `json:"after,omitempty"`    // what config.kubernetes.io/depends-on names
 	Uses     []Ref   `json:"uses,omitempty"`     // objects of the same Sync that it comes after by itself
@@ -164,6 +165,7 @@ func (j *join) locate(n *Node) {
 		n.File, n.Line = splitPlace(run.Spec.File)
 		n.Revision = run.Spec.Revision
 	}
+	n.LeftGit = j.Desired != nil && !j.Invalid && j.wanted[id] == nil
 }
 
 // gone adds Jobs that exist no longer and whose run is on record: their TTL has deleted them, and they count as they ended.
@@ -287,6 +289,11 @@ func (j *join) named(text string) *Node {
 	id := manifests.ID{Kind: kind, Name: name}
 	if namespace, bare, ok := strings.Cut(name, "/"); ok {
 		id.Namespace, id.Name = namespace, bare
+	}
+	for _, gk := range j.Set.Contents.GroupKinds { // which are listed before anything of them is applied
+		if gk.Kind == kind {
+			id.Group = gk.Group
+		}
 	}
 	n := &Node{Ref: Ref(id), State: health.NotFound, Reason: health.ReasonNotFound, Message: "not applied yet"}
 	j.nodes[id] = n
