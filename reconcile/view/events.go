@@ -33,8 +33,8 @@ const component = "kilter"
 
 var eventKind = schema.GroupKind{Kind: "Event"}
 
-// Events returns what was said of a set: by Kilter of the Sync and its objects, those that are gone included, and by others of the objects, and of what
-// controllers made of them. The oldest come first. The server keeps Events for an hour, unless it was told otherwise.
+// Events returns what was said of a set: by Kilter of the Sync and its objects, those that are gone included, and by others of the objects,
+// and of what controllers made of them. The oldest come first. The server keeps Events for an hour, unless it was told otherwise.
 func (r *Reader) Events(ctx context.Context, s *Sight) ([]Event, error) {
 	known := s.family(s.Members)
 	known[s.Set.UID] = true

@@ -15,7 +15,7 @@ type State struct {
 	Namespace  string                   `json:"namespace"`
 	Name       string                   `json:"name"`
 	Kind       string                   `json:"kind"`            // of the set's parent: Sync, or ConfigMap when the Sync is a file
-	Ready      string                   `json:"ready,omitempty"` // True, False or Unknown; empty when the Sync is a file: its status is where Kilter runs
+	Ready      string                   `json:"ready,omitempty"` // True, False or Unknown; empty when the Sync is a file
 	Reason     string                   `json:"reason,omitempty"`
 	Message    string                   `json:"message,omitempty"`
 	Suspended  bool                     `json:"suspended"`
