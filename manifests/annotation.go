@@ -29,7 +29,7 @@ var honoured = map[string]struct {
 	annotationHistory:                         {kinds: []string{"Job"}},
 	annotationReplace:                         {kinds: []string{"Job"}},
 	annotationRerunOn:                         {kinds: []string{"Job"}},
-	annotationRun:                             {kinds: []string{"Job"}},
+	RunAnnotation:                             {kinds: []string{"Job"}},
 	ours + "requestedAt":                      {kinds: []string{"Sync"}},
 	annotationDependsOn:                       {},
 	annotationLocalConfig:                     {values: []string{"true", "false"}},

@@ -39,8 +39,10 @@ const (
 	ReplaceNever       ReplacePolicy = "never"        // the Job stays as it is, finished or not
 )
 
+// RunAnnotation on a Job holds its RunPolicy.
+const RunAnnotation = ours + "run"
+
 const (
-	annotationRun     = ours + "run"
 	annotationRerunOn = ours + "rerun-on"
 	annotationReplace = ours + "replace"
 	annotationHistory = ours + "history-limit"
@@ -58,7 +60,7 @@ func runOf(identity string, annotations map[string]string) *Run {
 		Identity: identity, Policy: RunOnChange, Replace: ReplaceAfterFinish, History: defaultHistory,
 		OnConfig: annotations[annotationRerunOn] == rerunOnConfig,
 	}
-	if policy := annotations[annotationRun]; policy != "" {
+	if policy := annotations[RunAnnotation]; policy != "" {
 		r.Policy = RunPolicy(policy)
 	}
 	if policy := annotations[annotationReplace]; policy != "" {
@@ -73,7 +75,7 @@ func runOf(identity string, annotations map[string]string) *Run {
 // strict are the annotations whose value decides whether something runs again: another one than these is an error, where for the rest a
 // warning is enough.
 var strict = map[string]func(value string) string{
-	annotationRun:     oneOf(string(RunOnChange), string(RunOnce), string(RunOnCommit), string(RunManual)),
+	RunAnnotation:     oneOf(string(RunOnChange), string(RunOnce), string(RunOnCommit), string(RunManual)),
 	annotationRerunOn: oneOf(rerunOnConfig),
 	annotationReplace: oneOf(string(ReplaceAfterFinish), string(ReplaceImmediately), string(ReplaceNever)),
 	annotationHistory: func(value string) string {

@@ -32,6 +32,7 @@ type Cluster struct {
 	dynamic    dynamic.Interface
 	kubernetes kubernetes.Interface
 	throttle   *throttle // of the server, whoever writes to it
+	discovery  discovery.CachedDiscoveryInterface
 	mapper     *restmapper.DeferredDiscoveryRESTMapper
 }
 
@@ -65,7 +66,8 @@ func connect(config *rest.Config, t *throttle) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
+	c.discovery = memory.NewMemCacheClient(disco)
+	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(c.discovery)
 	return c, nil
 }
 

@@ -62,7 +62,9 @@ func events(all []news, parent corev1.ObjectReference) []*corev1.Event {
 			continue
 		}
 		if len(found) < maxEvents {
-			found = append(found, newEvent(n.about(), kind, reason, n.text()))
+			event := newEvent(n.about(), kind, reason, n.text())
+			event.Related = &parent // whoever reads Events of one Sync finds those of its objects
+			found = append(found, event)
 		}
 	}
 	for _, n := range all {

@@ -23,9 +23,14 @@ type access struct {
 
 // add adds the flags; that of dataDir is the loop's alone.
 func (a *access) add(flags *pflag.FlagSet) {
+	a.addCluster(flags)
+	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+}
+
+// addCluster adds the flags of verbs that reach no repository.
+func (a *access) addCluster(flags *pflag.FlagSet) {
 	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own ServiceAccount)")
 	flags.StringVar(&a.context, "context", "", "context of the kubeconfig (default: its current one)")
-	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
 }
 
 // makeDataDir makes a temporary directory for what is fetched, unless one was given, and returns what removes it.
@@ -39,21 +44,15 @@ func (a *access) makeDataDir() (remove func() error, err error) {
 	return func() error { return os.RemoveAll(a.dataDir) }, nil
 }
 
-func (a *access) config() clientcmd.ClientConfig {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = a.kubeconfig
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
-}
-
 // contextNamespace returns the namespace of the kubeconfig's context, "default" where it names none.
 func (a *access) contextNamespace() (string, error) {
-	namespace, _, err := a.config().Namespace()
+	namespace, _, err := a.loader().Namespace()
 	return namespace, err
 }
 
 // connect finds the cluster as kubectl does. It sends no request.
 func (a *access) connect() (*reconcile.Cluster, error) {
-	config, err := a.config().ClientConfig()
+	config, err := a.loader().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
@@ -62,6 +61,13 @@ func (a *access) connect() (*reconcile.Cluster, error) {
 	}
 	config.UserAgent = "kilter/" + version
 	return reconcile.Connect(config)
+}
+
+// loader reads the kubeconfig as kubectl does.
+func (a *access) loader() clientcmd.ClientConfig {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = a.kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
 }
 
 // storeDir is where the repository of one Sync is kept.

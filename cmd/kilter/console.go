@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"kilter.dev/kilter/internal/phrase"
+	"kilter.dev/kilter/reconcile/view"
 )
 
 // console is the slog.Handler for people: a line per changed object and a line per pass, in columns.
@@ -56,7 +56,7 @@ func (c *console) Handle(_ context.Context, r slog.Record) error {
 	var line bytes.Buffer
 	line.WriteString(r.Time.Format("15:04:05 "))
 	if r.Message == "pass" {
-		fmt.Fprintf(&line, "%s  %s  (%s)", orDash(shortRevision(fields["revision"])), state(fields), fields["took"])
+		fmt.Fprintf(&line, "%s  %s  (%s)", orDash(view.ShortRevision(fields["revision"])), state(fields), fields["took"])
 	} else {
 		fmt.Fprintf(&line, "%-9s", r.Message)
 		for _, text := range []string{fields["object"], fields["origin"], fields["why"]} {
@@ -80,15 +80,6 @@ func state(fields map[string]string) string {
 		return fields["message"]
 	}
 	return fields["reason"] + ": " + fields["message"]
-}
-
-// shortRevision cuts the commit of a revision to 12 digits.
-func shortRevision(revision string) string {
-	ref, commit, found := strings.Cut(revision, "sha1:")
-	if !found || len(commit) < 12 {
-		return revision
-	}
-	return ref + "sha1:" + commit[:12]
 }
 
 func orDash(text string) string {

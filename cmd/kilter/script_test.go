@@ -57,6 +57,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"kilter": mai
 //
 //	cluster                          skips the script when there is no cluster; makes its namespace $NS; sets $KUBECONFIG, $SERVER
 //	apply [--dry-run] FILE...        applies manifests to the cluster, as somebody else than Kilter
+//	apply --status FILE...           the same for the status of objects that exist
 //	get KIND NAME [JSONPATH]         finds an object, and prints a part of it; "! get" when there must be none
 //	patch KIND NAME MERGEPATCH       changes an object
 //	await KIND NAME JSONPATH REGEXP  waits until a part of an object matches; "! await KIND NAME" until it is gone
@@ -283,6 +284,10 @@ func (s *stage) find(ts *testscript.TestScript, kind, name string) (object, erro
 // client reaches the objects of one kind; a namespace is left out for kinds that have none.
 func (s *stage) client(gvk schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
 	mapping, err := s.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		s.mapper.Reset() // its CRD may be new
+		mapping, err = s.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -295,8 +300,13 @@ func (s *stage) client(gvk schema.GroupVersionKind, namespace string) (dynamic.R
 
 func (s *stage) apply(ctx context.Context, ts *testscript.TestScript, args []string) error {
 	options := metav1.ApplyOptions{FieldManager: "somebody", Force: true}
-	if len(args) > 0 && args[0] == "--dry-run" {
+	var subresource []string
+	switch {
+	case len(args) > 0 && args[0] == "--dry-run":
 		options.DryRun = []string{metav1.DryRunAll}
+		args = args[1:]
+	case len(args) > 0 && args[0] == "--status":
+		subresource = []string{"status"}
 		args = args[1:]
 	}
 	for _, file := range args {
@@ -316,7 +326,7 @@ func (s *stage) apply(ctx context.Context, ts *testscript.TestScript, args []str
 			if err != nil {
 				return err
 			}
-			if _, err := client.Apply(ctx, manifest.GetName(), &manifest, options); err != nil {
+			if _, err := client.Apply(ctx, manifest.GetName(), &manifest, options, subresource...); err != nil {
 				return err
 			}
 		}
