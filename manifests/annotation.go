@@ -29,6 +29,7 @@ var honoured = map[string]struct {
 	ours + "requestedAt":                      {kinds: []string{"Sync"}},
 	annotationDependsOn:                       {},
 	annotationLocalConfig:                     {values: []string{"true", "false"}},
+	annotationMutation:                        {values: []string{"ignore"}},
 	"client.lifecycle.config.k8s.io/deletion": {values: []string{"detach"}},
 	"cli-utils.sigs.k8s.io/on-remove":         {values: []string{"keep"}},
 }
@@ -53,7 +54,7 @@ var foreign = map[string]string{
 	"kustomize.toolkit.fluxcd.io/force":     force,
 	"kustomize.toolkit.fluxcd.io/prune":     keep,
 	"kustomize.toolkit.fluxcd.io/reconcile": "it is kept as Git says; to leave it out, write " + annotationLocalConfig + `: "true"`,
-	"kustomize.toolkit.fluxcd.io/ssa":       "fields that the manifest leaves out belong to whoever sets them",
+	"kustomize.toolkit.fluxcd.io/ssa":       "fields that the manifest leaves out belong to whoever sets them; to only create it, write " + annotationMutation + ": ignore",
 
 	"kapp.k14s.io/change-group":    order,
 	"kapp.k14s.io/change-rule":     order,
@@ -63,12 +64,6 @@ var foreign = map[string]string{
 	"helm.sh/hook-delete-policy": "a Job stays as long as its ttlSecondsAfterFinished says",
 	"helm.sh/hook-weight":        order,
 	"helm.sh/resource-policy":    keep,
-}
-
-// notYet lists annotations of the conventions that Kilter follows which it does not honour.
-var notYet = map[string]string{
-	"client.lifecycle.config.k8s.io/mutation": "the object is kept as Git says",
-	ours + "applied": "Kilter writes it itself: remove it",
 }
 
 // annotations reads the annotations that mean something to Kilter, and warns of those that do not mean what their author thinks.
@@ -101,11 +96,10 @@ func noEffect(id ID, key, value string) string {
 	if instead, ok := foreign[key]; ok {
 		return "has no effect here: " + instead
 	}
-	if instead, ok := notYet[key]; ok {
-		return "has no effect: " + instead
-	}
 	known, ok := honoured[key]
 	switch {
+	case key == ours+"applied":
+		return "has no effect: Kilter writes it itself: remove it"
 	case !ok && strings.HasPrefix(key, ours):
 		return unknownAnnotation(key)
 	case !ok:

@@ -42,7 +42,7 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
 	for _, action := range plan.Actions {
 		if action.Object != nil {
-			run.state[action.ID] = &node{action: action, todo: action.Op == diff.Create || action.Op == diff.Update}
+			run.state[action.ID] = &node{action: action, todo: tried(action)}
 		}
 	}
 	var free []*node // complete before the first is sent: from then on waits belongs to the mutex
@@ -66,6 +66,11 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	}
 	run.sending.Wait()
 	return run.result(plan)
+}
+
+// tried reports whether an action is to apply its object, or to tell why that cannot be.
+func tried(action diff.Action) bool {
+	return action.Op == diff.Create || action.Op == diff.Update || action.Op == diff.Conflict
 }
 
 // applyRun is one call of apply. The mutex guards every node.

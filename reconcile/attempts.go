@@ -31,6 +31,24 @@ func (a *attempts) of(id manifests.ID) (attempt, bool) {
 	return found, ok
 }
 
+// conflicts returns, for each object of a set that was somebody else's when it was tried last and is not to be tried now, why.
+func (a *attempts) conflicts(set *manifests.Set, now time.Time) map[manifests.ID]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := map[manifests.ID]string{}
+	for _, object := range set.Objects {
+		if last, ok := a.by[object.ID]; ok && last.refused() && !last.due(object, now) {
+			found[object.ID] = last.failure.Text
+		}
+	}
+	return found
+}
+
+// refused reports whether the object was found to be somebody else's; a fight over one of ours is something else.
+func (a attempt) refused() bool {
+	return a.failure.Class == Slow && a.failure.Reason == string(OwnershipConflict)
+}
+
 func (a *attempts) succeeded(id manifests.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -49,8 +67,8 @@ func (a *attempts) failed(action diff.Action, failure *Failure, now time.Time) (
 // keep forgets what the plan does not want to do any more.
 func (a *attempts) keep(plan diff.Plan) {
 	wanted := map[manifests.ID]bool{}
-	for _, action := range plan.Changes() {
-		wanted[action.ID] = true
+	for _, action := range plan.Actions {
+		wanted[action.ID] = action.Writes() || action.Op == diff.Conflict
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -109,7 +109,10 @@ func (t trial) try(ctx context.Context, s *Step) {
 		return
 	}
 	if s.Op == diff.Create {
-		t.adopt(s, before)
+		t.adopt(ctx, s, before)
+	}
+	if s.Object.CreateOnly || s.Op == diff.Conflict { // what is there stays
+		return
 	}
 	converter := t.converter(s.Object)
 	if after == nil { // which fields the server refused to change
@@ -124,10 +127,17 @@ func (t trial) try(ctx context.Context, s *Step) {
 }
 
 // adopt makes a create of what exists already an adoption, or a refusal where the object is somebody else's.
-func (t trial) adopt(s *Step, live *unstructured.Unstructured) {
+func (t trial) adopt(ctx context.Context, s *Step, live *unstructured.Unstructured) {
 	found := inventory.Examine(t.loop.parent.ID(), s.Object.GroupVersionKind().GroupVersion().String(), live)
 	if found.Refused != "" {
-		s.Refused = &Failure{Class: Slow, Reason: string(OwnershipConflict), Text: found.Refused, Where: s.Object.Origin}
+		// It resolved a moment ago, or there would be no live object.
+		target, _ := t.loop.cluster.resolve(s.Object.ID.GroupKind(), s.Object.Version)
+		s.Op, s.Reason, s.Refused = diff.Conflict, "", t.loop.refusal(ctx, live, found, target)
+		s.Refused.Where = s.Object.Origin
+		return
+	}
+	if s.Object.CreateOnly {
+		s.Op, s.Reason, s.Refused = diff.Adopt, "exists already; left as it is", nil
 		return
 	}
 	s.Op, s.Reason = diff.Adopt, "exists already"

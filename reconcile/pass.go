@@ -223,7 +223,7 @@ func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.L
 		return diff.Plan{}, err
 	}
 	in := diff.Input{
-		Ceded:   ceded,
+		Ceded: ceded, Refused: l.attempts.conflicts(set, l.clock()),
 		Desired: l.visible(r, set), Live: live, Expected: l.expected.of(set, live, l.parent.ID()),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},

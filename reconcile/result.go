@@ -291,8 +291,12 @@ func compareTroubles(a, b Trouble) int {
 }
 
 func (c Change) trouble() Trouble {
+	do := c.Op
+	if do == diff.Conflict {
+		do = diff.Adopt
+	}
 	return Trouble{
 		Origin: c.Failure.Where, Object: c.ID, Reason: c.Failure.Reason,
-		Message: fmt.Sprintf("cannot %s it: %s", c.Op, c.Failure.Text),
+		Message: fmt.Sprintf("cannot %s it: %s", do, c.Failure.Text),
 	}
 }

@@ -51,7 +51,7 @@ func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*m
 	taken := map[*manifests.Object]bool{}
 	var unexplained []manifests.ID
 	for _, object := range l.set.Objects {
-		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && hasReplicas(object) {
+		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && !object.CreateOnly && hasReplicas(object) {
 			taken[object] = true
 			if !a.git[object.ID] {
 				unexplained = append(unexplained, object.ID)

@@ -30,9 +30,11 @@ type planSummary struct {
 	Update    int `json:"update"`
 	Delete    int `json:"delete"`
 	Refused   int `json:"refused"`
-	Waiting   int `json:"waiting"` // nothing can be done before something else has happened
-	Kept      int `json:"kept"`    // left Git, and stays
-	Drifted   int `json:"drifted"` // differs, and is only reported
+	Conflict  int `json:"conflict"` // belongs to somebody else
+	Waiting   int `json:"waiting"`  // nothing can be done before something else has happened
+	Kept      int `json:"kept"`     // left Git, and stays
+	Skipped   int `json:"skipped"`  // differs, and is left alone as its manifest asks
+	Drifted   int `json:"drifted"`  // differs, and is only reported
 	Unchanged int `json:"unchanged"`
 }
 
@@ -48,7 +50,7 @@ type planProblem struct {
 }
 
 type forecastStep struct {
-	Op      string      `json:"op"` // create, adopt, update, delete, wait, keep, drift; "refused" when the server would refuse it
+	Op      string      `json:"op"` // create, adopt, update, delete, wait, keep, drift, skip, conflict; "refused" when the server would refuse it
 	Object  planObject  `json:"object"`
 	File    string      `json:"file,omitempty"`
 	Line    int         `json:"line,omitempty"`
@@ -95,6 +97,11 @@ func (f *forecast) add(s reconcile.Step) {
 	op := string(s.Op)
 	step := forecastStep{Reason: s.Reason, Message: s.Untried}
 	switch {
+	case s.Op == diff.Conflict:
+		if s.Refused != nil {
+			step.Message = s.Refused.Text
+		}
+		f.Summary.Conflict++
 	case s.Refused != nil:
 		op, step.Message = "refused", s.Refused.Text
 		f.Summary.Refused++
@@ -111,6 +118,8 @@ func (f *forecast) add(s reconcile.Step) {
 		f.Summary.Delete++
 	case s.Op == diff.Keep:
 		f.Summary.Kept++
+	case s.Op == diff.Skip:
+		f.Summary.Skipped++
 	case s.Op == diff.Drift:
 		f.Summary.Drifted++
 	default:
@@ -145,9 +154,11 @@ func (s planSummary) String() string {
 		{s.Update, "to update"},
 		{s.Delete, "to delete"},
 		{s.Refused, "refused"},
+		{s.Conflict, "in conflict"},
 		{s.Waiting, "waiting"},
 		{s.Drifted, "drifted"},
 		{s.Kept, "kept"},
+		{s.Skipped, "skipped"},
 		{s.Unchanged, "unchanged"},
 	} {
 		if each.n > 0 {

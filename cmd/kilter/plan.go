@@ -83,7 +83,7 @@ func (o *planOptions) run(ctx context.Context) (err error) {
 	if err := write(o.stdout, f); err != nil {
 		return fmt.Errorf("cannot write the plan: %w", err)
 	}
-	if len(f.Problems) > 0 || f.Summary.Refused > 0 || o.exitCode && f.Summary.changes() > 0 {
+	if len(f.Problems) > 0 || f.Summary.Refused+f.Summary.Conflict > 0 || o.exitCode && f.Summary.changes() > 0 {
 		return &exitError{code: exitProblems, err: errors.New("the plan has changes or refusals"), silent: true}
 	}
 	return nil

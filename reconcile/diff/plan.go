@@ -26,13 +26,14 @@ type Live struct {
 	Kept            string         // the annotation that forbids pruning, or ""
 	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
 	ReplicasTaken   bool           // somebody else owns spec.replicas
+	Refused         string         // why it is somebody else's although it carries the set's label, in words; or ""
 	Health          health.Health
 }
 
 // Op is what an action does.
 type Op string
 
-// The operations. None, Keep and Drift need no request. Compute plans no Adopt and no Replace: only the server knows whether an object that
+// The operations. None, Keep, Drift, Skip and Conflict need no request. Compute plans no Adopt and no Replace: only the server knows whether an object that
 // is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a Replace.
 const (
 	Create  Op = "create"
@@ -44,6 +45,9 @@ const (
 	Keep    Op = "keep"    // left Git, and stays for the reason given
 	Drift   Op = "drift"   // differs from Git, and is only reported, as the Sync asks
 	Wait    Op = "wait"    // cannot be acted on before something else has happened, in the cluster or in Git
+
+	Skip     Op = "skip"     // differs from Git, and is left alone, as its manifest asks
+	Conflict Op = "conflict" // is somebody else's, and is left alone
 )
 
 // Action is the decision on one object.
