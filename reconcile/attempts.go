@@ -14,6 +14,7 @@ type attempt struct {
 	hash    string // the manifest that failed, empty for a deletion; another one is tried at once
 	failure *Failure
 	count   int
+	since   time.Time // of the first failure
 	next    time.Time // zero: not before another commit
 }
 
@@ -92,6 +93,9 @@ func (a *attempts) next(after time.Time) time.Time {
 func (a attempt) after(object *manifests.Object, failure *Failure, now time.Time) attempt {
 	if hash := hashOf(object); a.hash != hash {
 		a = attempt{hash: hash}
+	}
+	if a.count == 0 {
+		a.since = now
 	}
 	a.failure = failure
 	a.count++

@@ -50,6 +50,9 @@ type FieldCause struct {
 // Error returns the text.
 func (f *Failure) Error() string { return f.Text }
 
+// soon reports whether a request that failed so may succeed soon, with nobody's help.
+func (f *Failure) soon() bool { return f.Class == Transient || f.Class == Conflict }
+
 // because returns the failure with a further explanation.
 func (f *Failure) because(more string) *Failure {
 	explained := *f

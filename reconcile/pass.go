@@ -136,7 +136,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 		return nil
 	}
 	l.set, l.revision = set, l.snapshot.Revision
-	l.waiting.keep(set)
+	l.waiting.keep(set, nil)
 	l.fights.keep(set)
 	l.placesDue = true
 	return nil
@@ -269,15 +269,7 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 		}
 		l.waiting.restart(change.ID) // its rollout begins anew
 	}
-	stuck := slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Op == diff.Delete && c.Failure != nil })
-	for _, action := range r.Plan.Actions {
-		// A deletion that the plan wants and that was withheld is on nobody's way, and so is what waits for one that failed.
-		terminating := action.Live != nil && action.Live.Health.Word == health.Terminating
-		going := action.Op == diff.Wait && (terminating || !stuck) || deleted[action.ID]
-		if _, exists := live[action.ID]; exists && action.Object == nil && going {
-			r.Leaving++
-		}
-	}
+	l.leaving(r, live, deleted)
 	for _, b := range r.Blocked {
 		by, ok := live[b.By]
 		// Since the plan was made, or as soon as a Job's last pods have ended: the event that tells so starts the next pass.

@@ -171,16 +171,35 @@ func denied(err error) bool {
 func (r *Result) Ready() bool { return r.Reason() == ReconciliationSucceeded }
 
 // Settled reports whether nothing will change before somebody acts: everything is Current, or what is not has come to its end.
-func (r *Result) Settled() bool {
+func (r *Result) Settled() bool { return r.settled(false) }
+
+// Over reports whether it is no use to wait: nothing will change before somebody acts, or what might has failed for spec.timeout.
+func (r *Result) Over() bool { return r.settled(true) }
+
+func (r *Result) settled(impatient bool) bool {
 	if r.Suspended || r.FetchError != nil || r.ClusterError != nil || len(r.Rejected) > 0 && r.Enforced == "" {
 		return true
 	}
 	for _, c := range r.Failures() {
-		if c.Failure.Class != Terminal && c.Failure.Class != Slow {
+		if c.Failure.soon() && !(impatient && c.Late) {
 			return false
 		}
 	}
 	return r.Health[health.InProgress]+r.Health[health.Terminating]+r.Leaving == 0 && !r.Unblocked && !r.Unseen
+}
+
+// StillTried says what was tried again and again to no avail when a pass is Over; or "".
+func (r *Result) StillTried() string {
+	var tried []Trouble
+	for _, c := range r.Failures() {
+		if c.Failure.soon() {
+			tried = append(tried, c.trouble())
+		}
+	}
+	if len(tried) == 0 {
+		return ""
+	}
+	return first(tried)
 }
 
 // Message says in one sentence how things stand, for `kubectl get syncs` and the log.
