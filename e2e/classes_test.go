@@ -30,7 +30,7 @@ func TestErrorClasses(t *testing.T) {
 	full, going := c.namespace(t, "a-full"), c.namespace(t, "b-going")
 	c.obstruct(ctx, t, ns, full, going)
 	c.deny(ctx, t, ns)
-	c.deployer(ctx, t, ns, full, going)
+	c.deployer(ctx, t, ns)
 	group := ns + ".example.com"
 	c.things(ctx, t, group)
 
@@ -139,8 +139,8 @@ func (c *cluster) deny(ctx context.Context, t *testing.T, ns string) {
 	c.refuses(ctx, t, ns, "unwanted")
 }
 
-// deployer makes the ServiceAccount "deployer", which may do everything with ConfigMaps and Things in some namespaces, and only look at Services.
-func (c *cluster) deployer(ctx context.Context, t *testing.T, ns string, others ...string) {
+// deployer makes the ServiceAccount "deployer", which may do everything with ConfigMaps and Things, and only look at Services.
+func (c *cluster) deployer(ctx context.Context, t *testing.T, ns string) {
 	t.Helper()
 	_, err := c.CoreV1().ServiceAccounts(ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "deployer"}}, metav1.CreateOptions{})
 	must(t, err)

@@ -81,6 +81,7 @@ func (l *Loop) take(r *Result, found *look) {
 		l.looks.taken(found)
 		l.requested, l.fetchError = found.answers, found.err
 		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
+		l.autoscaled.asked = "" // nobody tells when an autoscaler that is not ours goes
 		if found.err == nil {
 			r.Fetched = true
 			l.snapshot = found.snapshot
