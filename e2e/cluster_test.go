@@ -141,16 +141,19 @@ func push(t *testing.T, repo *gitserver.Repo) string {
 func syncFile(t *testing.T, namespace, url, spec string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sync.yaml")
-	must(t, os.WriteFile(file, fmt.Appendf(nil, `apiVersion: kilter.dev/v1alpha1
+	must(t, os.WriteFile(file, fmt.Appendf(nil, syncDocument, namespace, url, spec), 0o600))
+	return file
+}
+
+// syncDocument is the Sync "e2e" of a namespace, a URL, and more of its spec.
+const syncDocument = `apiVersion: kilter.dev/v1alpha1
 kind: Sync
 metadata: {name: e2e, namespace: %s}
 spec:
   git: {url: %q, ref: {branch: main}, path: prod}
   interval: 100ms
   timeout: 1m
-%s`, namespace, url, spec), 0o600))
-	return file
-}
+%s`
 
 // kilter starts bin/kilter and kills it at the end of the test.
 func kilter(t *testing.T, args ...string) *process.Process {

@@ -130,16 +130,21 @@ func (c *cluster) obstruct(ctx context.Context, t *testing.T, ns, full, going st
 			}
 		}
 	})
-	// Both take effect a moment after they were stored.
-	for _, name := range []string{"denied", "dead-webhook"} {
-		for {
-			_, err := c.CoreV1().ConfigMaps(ns).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}},
-				metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-			if err != nil {
-				break
-			}
+	c.refuses(ctx, t, ns, "denied")
+	c.refuses(ctx, t, ns, "dead-webhook")
+}
+
+// refuses returns once a policy or a webhook has taken effect, a moment after it was stored: the server does not create that ConfigMap any more.
+func (c *cluster) refuses(ctx context.Context, t *testing.T, ns, name string) {
+	t.Helper()
+	for ctx.Err() == nil {
+		_, err := c.CoreV1().ConfigMaps(ns).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}},
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			return
 		}
 	}
+	t.Fatalf("ConfigMap %s is not refused", name)
 }
 
 // limited returns the kubeconfig of a ServiceAccount that may handle ConfigMaps and Roles everywhere, and hand out no more rights than that.

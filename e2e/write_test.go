@@ -190,11 +190,10 @@ func TestAutoscaled(t *testing.T) {
 			// Without the autoscaler, Git decides again.
 			if where == "in Git" {
 				must(t, repo.Remove("prod/hpa.yaml"))
+				push(t, repo)
 			} else {
 				must(t, c.AutoscalingV2().HorizontalPodAutoscalers(ns).Delete(ctx, "web", metav1.DeleteOptions{}))
-				must(t, repo.Replace("prod/other.yaml", "key: other", "key: more"))
 			}
-			push(t, repo)
 			replicas(2)
 		})
 	}

@@ -33,6 +33,7 @@ var honoured = map[string]struct {
 	ours + "requestedAt":                      {kinds: []string{"Sync"}},
 	annotationDependsOn:                       {},
 	annotationLocalConfig:                     {values: []string{"true", "false"}},
+	annotationMutation:                        {values: []string{"ignore"}},
 	"client.lifecycle.config.k8s.io/deletion": {values: []string{"detach"}},
 	"cli-utils.sigs.k8s.io/on-remove":         {values: []string{"keep"}},
 }
@@ -57,7 +58,7 @@ var foreign = map[string]string{
 	"kustomize.toolkit.fluxcd.io/force":     force,
 	"kustomize.toolkit.fluxcd.io/prune":     keep,
 	"kustomize.toolkit.fluxcd.io/reconcile": "it is kept as Git says; to leave it out, write " + annotationLocalConfig + `: "true"`,
-	"kustomize.toolkit.fluxcd.io/ssa":       "fields that the manifest leaves out belong to whoever sets them",
+	"kustomize.toolkit.fluxcd.io/ssa":       "fields that the manifest leaves out belong to whoever sets them; to only create it, write " + annotationMutation + ": ignore",
 
 	"kapp.k14s.io/change-group":    order,
 	"kapp.k14s.io/change-rule":     order,
@@ -69,15 +70,8 @@ var foreign = map[string]string{
 	"helm.sh/resource-policy":    keep,
 }
 
-const writtenByKilter = "Kilter writes it itself: remove it"
-
-// notYet lists annotations of the conventions that Kilter follows which it does not honour.
-var notYet = map[string]string{
-	"client.lifecycle.config.k8s.io/mutation": "the object is kept as Git says",
-	ours + "applied":  writtenByKilter,
-	ours + "identity": writtenByKilter,
-	ours + "job-run":  writtenByKilter,
-}
+// written are the annotations that Kilter writes on objects.
+var written = []string{ours + "applied", ours + "identity", ours + "job-run"}
 
 // annotations reads the annotations that mean something to Kilter, and warns of those that do not mean what their author thinks.
 func (d *decoder) annotations(m *manifest, node *yaml.Node, doc int) {
@@ -116,11 +110,10 @@ func noEffect(id ID, key, value string) string {
 	if instead, ok := foreign[key]; ok {
 		return "has no effect here: " + instead
 	}
-	if instead, ok := notYet[key]; ok {
-		return "has no effect: " + instead
-	}
 	known, ok := honoured[key]
 	switch {
+	case slices.Contains(written, key):
+		return "has no effect: Kilter writes it itself: remove it"
 	case !ok && strings.HasPrefix(key, ours):
 		return unknownAnnotation(key)
 	case !ok:

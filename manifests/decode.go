@@ -213,6 +213,7 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	m.object.JSON = make([]byte, len(text)) // exact: it lives as long as the commit
 	copy(m.object.JSON, text)
 	m.local = stringAt(node, "metadata", "annotations", annotationLocalConfig) == "true"
+	m.object.CreateOnly = stringAt(node, "metadata", "annotations", annotationMutation) == "ignore"
 	d.annotations(m, node, doc)
 	m.references = referencesOf(m.object.ID, node)
 	m.object.Uses = inNamespace(uses(m.references), m.declared)

@@ -11,6 +11,7 @@ import (
 const (
 	annotationDependsOn   = "config.kubernetes.io/depends-on"
 	annotationLocalConfig = "config.kubernetes.io/local-config"
+	annotationMutation    = "client.lifecycle.config.k8s.io/mutation"
 
 	dependsOnField = "metadata.annotations[" + annotationDependsOn + "]"
 )

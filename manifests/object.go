@@ -86,6 +86,8 @@ type Object struct {
 	// ignores: status, null creationTimestamps, metadata.generation, metadata.selfLink, the namespace of a cluster-scoped object.
 	JSON []byte
 
+	// CreateOnly is set by client.lifecycle.config.k8s.io/mutation: ignore. The object is created where it is missing, and never changed.
+	CreateOnly bool
 	// DependsOn lists what config.kubernetes.io/depends-on names, sorted.
 	DependsOn []ID
 	// Uses lists what the object refers to and cannot work without, sorted: ConfigMaps, Secrets, claims and the ServiceAccount of

@@ -25,9 +25,14 @@ func (w *write) adopt(ctx context.Context) error {
 	w.out.op = diff.Adopt
 	found := inventory.Examine(w.loop.parent.ID(), w.target.gvr.GroupVersion().String(), live)
 	if found.Refused != "" {
+		w.out.op = diff.Conflict
 		return w.loop.refusal(ctx, live, found, w.target)
 	}
-	w.out.from, w.uid = found.From, string(live.UID)
+	w.uid = string(live.UID)
+	if w.object.CreateOnly {
+		return w.join(ctx)
+	}
+	w.out.from = found.From
 	if w.object, err = w.loop.adoptable(ctx, w.object, live); err != nil {
 		return err
 	}
@@ -36,6 +41,23 @@ func (w *write) adopt(ctx context.Context) error {
 	}
 	stored, err := w.apply(ctx, precondition{uid: w.uid}, false)
 	return w.mend(ctx, stored, err)
+}
+
+// join makes an object a member of the set, and leaves it as it is otherwise.
+func (w *write) join(ctx context.Context) error {
+	content, err := json.Marshal(map[string]any{
+		"apiVersion": w.object.GroupVersionKind().GroupVersion().String(), "kind": w.object.ID.Kind,
+		"metadata": map[string]any{
+			"name": w.object.ID.Name, "namespace": w.object.ID.Namespace, "uid": w.uid,
+			"labels": map[string]string{inventory.PartOfLabel: w.loop.parent.ID()},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return w.record(w.loop.cluster.apply(ctx, applyRequest{
+		target: w.target, namespace: w.object.ID.Namespace, name: w.object.ID.Name, body: content,
+	}))
 }
 
 // look reads the metadata of the object that is there instead of the one to be created.
@@ -83,19 +105,22 @@ func (w *write) rewrite(ctx context.Context, live *metav1.PartialObjectMetadata,
 
 // refusal says why an object stays as it is, and the way out. Nothing but a person can change that, so it is tried again at leisure.
 func (l *Loop) refusal(ctx context.Context, live metav1.Object, found inventory.Finding, target resource) *Failure {
-	f := &Failure{Class: Slow, Reason: string(OwnershipConflict)}
 	if found.Set == "" {
-		f.Text = found.Refused + ": give the manifest another name"
-		return f
+		return foreign(found.Refused)
 	}
 	where := ""
 	if live.GetNamespace() != "" {
 		where = " -n " + live.GetNamespace()
 	}
-	f.Text = fmt.Sprintf("it belongs to %s: take it out of one of the two repositories; once nobody applies that set any more, "+
-		"kubectl label %s %s%s %s- sets it free", l.nameOfSet(ctx, live.GetNamespace(), found.Set), target.gvr.GroupResource(),
-		live.GetName(), where, inventory.PartOfLabel)
-	return f
+	return &Failure{Class: Slow, Reason: string(OwnershipConflict), Text: fmt.Sprintf(
+		"it belongs to %s: take it out of one of the two repositories; once nobody applies that set any more, "+
+			"kubectl label %s %s%s %s- sets it free", l.nameOfSet(ctx, live.GetNamespace(), found.Set), target.gvr.GroupResource(),
+		live.GetName(), where, inventory.PartOfLabel)}
+}
+
+// foreign is the failure to adopt what a controller made.
+func foreign(why string) *Failure {
+	return &Failure{Class: Slow, Reason: string(OwnershipConflict), Text: why + ": give the manifest another name"}
 }
 
 // nameOfSet finds the parent of another set where it most likely is, or else calls the set by its ID. It is a courtesy: what cannot be

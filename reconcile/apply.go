@@ -19,6 +19,7 @@ type Change struct {
 	Took    time.Duration
 	Tried   bool // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
 	Again   bool // the same thing failed before
+	Late    bool // it has failed for longer than spec.timeout; it is still tried again
 	Same    bool // the server stored nothing new
 }
 
@@ -42,7 +43,7 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
 	for _, action := range plan.Actions {
 		if action.Object != nil {
-			run.state[action.ID] = &node{action: action, todo: action.Writes()}
+			run.state[action.ID] = &node{action: action, todo: tried(action)}
 		}
 	}
 	var free []*node // complete before the first is sent: from then on waits belongs to the mutex
@@ -66,6 +67,11 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	}
 	run.sending.Wait()
 	return run.result(plan)
+}
+
+// tried reports whether an action is to apply its object, or to tell why that cannot be.
+func tried(action diff.Action) bool {
+	return action.Object != nil && (action.Writes() || action.Op == diff.Conflict)
 }
 
 // applyRun is one call of apply. The mutex guards every node.
@@ -137,7 +143,7 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 	change := Change{Action: action}
 	previous, failed := l.attempts.of(action.ID)
 	if failed && !previous.due(action.Object, l.clock()) {
-		change.Failure, change.Again = previous.failure, true
+		change.Failure, change.Again, change.Late = previous.failure, true, l.late(previous)
 		return change
 	}
 	start := l.clock()
@@ -151,8 +157,14 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 	change.Failure = newFailure(err, l.cluster.host).withoutSecrets(action.Object)
 	change.Failure.Where = l.locate(action.Object, change.Failure)
 	change.Again = l.attempts.failed(action, change.Failure, l.clock())
+	if last, ok := l.attempts.of(action.ID); ok {
+		change.Late = l.late(last)
+	}
 	return change
 }
+
+// late reports whether something has failed for longer than one may wait for an object.
+func (l *Loop) late(a attempt) bool { return l.clock().Sub(a.since) >= l.sync.Spec.Timeout.Duration }
 
 // locate finds the line to mend: that of the first field that the server refused, or where the object begins. It is zero for an
 // object that left Git.

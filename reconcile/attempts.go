@@ -14,6 +14,7 @@ type attempt struct {
 	hash    string // the manifest that failed, empty for a deletion; another one is tried at once
 	failure *Failure
 	count   int
+	since   time.Time // of the first failure
 	next    time.Time // zero: not before another commit
 }
 
@@ -29,6 +30,24 @@ func (a *attempts) of(id manifests.ID) (attempt, bool) {
 	defer a.mu.Unlock()
 	found, ok := a.by[id]
 	return found, ok
+}
+
+// conflicts returns, for each object of a set that was somebody else's when it was tried last and is not to be tried now, why.
+func (a *attempts) conflicts(set *manifests.Set, now time.Time) map[manifests.ID]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := map[manifests.ID]string{}
+	for _, object := range set.Objects {
+		if last, ok := a.by[object.ID]; ok && last.refused() && !last.due(object, now) {
+			found[object.ID] = last.failure.Text
+		}
+	}
+	return found
+}
+
+// refused reports whether the object was found to be somebody else's; a fight over one of ours is something else.
+func (a attempt) refused() bool {
+	return a.failure.Class == Slow && a.failure.Reason == string(OwnershipConflict)
 }
 
 func (a *attempts) succeeded(id manifests.ID) {
@@ -49,8 +68,8 @@ func (a *attempts) failed(action diff.Action, failure *Failure, now time.Time) (
 // keep forgets what the plan does not want to do any more.
 func (a *attempts) keep(plan diff.Plan) {
 	wanted := map[manifests.ID]bool{}
-	for _, action := range plan.Changes() {
-		wanted[action.ID] = true
+	for _, action := range plan.Actions {
+		wanted[action.ID] = action.Writes() || action.Op == diff.Conflict
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -74,6 +93,9 @@ func (a *attempts) next(after time.Time) time.Time {
 func (a attempt) after(object *manifests.Object, failure *Failure, now time.Time) attempt {
 	if hash := hashOf(object); a.hash != hash {
 		a = attempt{hash: hash}
+	}
+	if a.count == 0 {
+		a.since = now
 	}
 	a.failure = failure
 	a.count++

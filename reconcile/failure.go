@@ -50,6 +50,9 @@ type FieldCause struct {
 // Error returns the text.
 func (f *Failure) Error() string { return f.Text }
 
+// soon reports whether a request that failed so may succeed soon, with nobody's help.
+func (f *Failure) soon() bool { return f.Class == Transient || f.Class == Conflict }
+
 // because returns the failure with a further explanation.
 func (f *Failure) because(more string) *Failure {
 	explained := *f
@@ -67,18 +70,18 @@ func newFailure(err error, host string) *Failure {
 		return connectionFailure(err, host)
 	}
 	s := status.Status()
-	f := &Failure{Class: classify(s), Reason: string(s.Reason), Causes: causes(s)}
-	if f.Reason == "" {
-		f.Reason = "Unknown"
-	}
+	f := &Failure{Class: classify(s), Reason: reasonOf(s), Causes: causes(s)}
 	switch {
+	case tooLarge(s):
+		f.Text = "the server cannot store it: with its managedFields, which repeat the name of every field, it is larger than etcd takes; split it"
+	case unmergeable(s):
+		f.Causes = mergeCauses(s.Message)
+		f.Text = "the server cannot merge it: " + mergeText(f.Causes)
 	case deniedByPolicy(s):
 		f.Causes = nil // they repeat the message
 		f.Text = oneLine(s.Message)
 	case len(f.Causes) > 0:
 		f.Text = refusalOf(f.Causes)
-	case s.Code == http.StatusInternalServerError && s.Reason == "":
-		f.Text = "the server cannot merge it: " + mergeError(s.Message)
 	case s.Reason == metav1.StatusReasonInvalid || s.Reason == metav1.StatusReasonBadRequest:
 		f.Text = "the server refuses it as " + f.Reason
 	case namespaceMissing(s):
@@ -134,11 +137,28 @@ func innermost(err error) error {
 	return err
 }
 
+// reasonOf returns the server's reason. Webhooks may give none, and server-side apply has none for a manifest that it cannot merge.
+func reasonOf(s metav1.Status) string {
+	switch {
+	case s.Reason != "":
+		return string(s.Reason)
+	case tooLarge(s):
+		return string(metav1.StatusReasonRequestEntityTooLarge)
+	case unmergeable(s):
+		return string(metav1.StatusReasonInvalid)
+	case s.Code == http.StatusForbidden:
+		return string(metav1.StatusReasonForbidden)
+	case s.Code == http.StatusBadRequest:
+		return string(metav1.StatusReasonBadRequest)
+	}
+	return "Unknown"
+}
+
 // classify sorts the server's answers. A 500 without a reason is how server-side apply reports a manifest that it cannot merge
 // (k8s.io/apiserver/pkg/endpoints/handlers/fieldmanager); a 500 with a reason is trouble in the server or a webhook.
 func classify(s metav1.Status) Class {
 	switch {
-	case s.Code == http.StatusInternalServerError && s.Reason == "":
+	case unmergeable(s), tooLarge(s):
 		return Terminal
 	case s.Code >= http.StatusInternalServerError, s.Code == http.StatusTooManyRequests:
 		return Transient
@@ -248,23 +268,6 @@ func withoutStrings(text string, value any) string {
 		}
 	}
 	return text
-}
-
-// mergeError keeps of a merge error what holds no value: the list in question and the key that it has twice. Other merge errors show
-// the value, and so does the key of a list that is a set.
-func mergeError(message string) string {
-	for line := range strings.Lines(message) {
-		before, key, found := strings.Cut(line, ": duplicate entries for key ")
-		if !found {
-			continue
-		}
-		list := before[strings.LastIndexByte(before, ' ')+1:]
-		if strings.Contains(list, "[=") || strings.HasPrefix(key, "[=") {
-			return "a list has the same value twice"
-		}
-		return oneLine(fmt.Sprintf("list %s has duplicate entries for key %s", list, key))
-	}
-	return "a field has another type than its schema says; see `kubectl explain`"
 }
 
 // oneLine bounds a text of others and removes what could disturb a terminal.

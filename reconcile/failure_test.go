@@ -89,15 +89,20 @@ func TestNewFailure(t *testing.T) {
 			"500 without a reason: a key given twice",
 			status(500, "", `failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): `+
 				`.spec.template.spec.containers[name="web"].env: duplicate entries for key [name="A"]`),
-			Terminal, "Unknown",
-			`the server cannot merge it: list .spec.template.spec.containers[name="web"].env has duplicate entries for key [name="A"]`,
+			Terminal, "Invalid",
+			`the server cannot merge it: spec.template.spec.containers[name="web"].env: has duplicate entries for key [name="A"]`,
 		},
 		{
 			"500 without a reason: another type",
 			status(500, "", `failed to create typed patch object (shop/a; v1, Kind=ConfigMap): .data.a: expected string, got `+canary),
-			Terminal, "Unknown",
-			"the server cannot merge it: a field has another type than its schema says; see `kubectl explain`",
+			Terminal, "Invalid",
+			"the server cannot merge it: data.a: must be a string",
 		},
+		{
+			"500 without a reason: larger than etcd takes", status(500, "", "etcdserver: request is too large"), Terminal, "RequestEntityTooLarge",
+			"the server cannot store it: with its managedFields, which repeat the name of every field, it is larger than etcd takes; split it",
+		},
+		{"403 of a webhook without a reason", status(403, "", "nobody wants it"), Slow, "Forbidden", "nobody wants it"},
 		{"503", apierrors.NewServiceUnavailable("shutting down"), Transient, "ServiceUnavailable", "shutting down"},
 		{
 			"504", apierrors.NewTimeoutError("etcdserver: request timed out", 0), Transient, "Timeout",
@@ -292,22 +297,27 @@ func detail(before, value, after string, repeat bool) string {
 }
 
 func TestMergeError(t *testing.T) {
-	const other = "a field has another type than its schema says; see `kubectl explain`"
+	const (
+		other  = "a field has another type than its schema says; see `kubectl explain`"
+		inSet  = "a list has the same value twice, or one that it must not have"
+		values = "errors:\n  .c: expected string, got " + canary + "\n  .b: duplicate entries for key [name=\"x\"]\n  .a: expected map, got " + canary
+	)
 	for _, c := range []struct{ name, message, want string }{
 		{
 			"key given twice", `x: .spec.ports: duplicate entries for key [port=80,protocol="TCP"]`,
-			`list .spec.ports has duplicate entries for key [port=80,protocol="TCP"]`,
+			`spec.ports: has duplicate entries for key [port=80,protocol="TCP"]`,
 		},
-		{
-			"among others that show a value", "errors:\n  .a: expected string, got " + canary + "\n  .b: duplicate entries for key [name=\"x\"]\n  .c: expected string, got " + canary,
-			`list .b has duplicate entries for key [name="x"]`,
-		},
-		{"a set shows its value", `x: .spec.tokens: duplicate entries for key [="` + canary + `"]`, "a list has the same value twice"},
-		{"below a value of a set", `x: .spec.tokens[="` + canary + `"].a: duplicate entries for key [name="x"]`, "a list has the same value twice"},
-		{"another type", ".spec.replicas: expected numeric (int or float), got string", other},
+		{"several, with values", values, `a: must be a map; b: has duplicate entries for key [name="x"]; c: must be a string`},
+		{"a set shows its value", `x: .spec.tokens: duplicate entries for key [="` + canary + `"]`, inSet},
+		{"below a value of a set", `x: .spec.tokens[="` + canary + `"].a: duplicate entries for key [name="x"]`, inSet},
+		{"a wrong type in a set", `x: .spec.tokens[="` + canary + `"]: expected numeric (int or float), got string`, inSet},
+		{"another type", ".spec.replicas: expected numeric (int or float), got string", "spec.replicas: must be a number"},
+		{"unknown field", "failed to create typed patch object (shop/w; x.org/v1, Kind=W): .spec.szie: field not declared in schema", "spec.szie: unknown field"},
+		{"many", strings.Repeat("  .a: field not declared in schema\n", 7), strings.Repeat("a: unknown field; ", 5) + "and 2 more"},
+		{"something else", "cannot convert " + canary, other},
 		{"nothing", "", other},
 	} {
-		if got := mergeError(c.message); got != c.want {
+		if got := mergeText(mergeCauses(c.message)); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

@@ -149,11 +149,11 @@ func (l *Loop) Run(ctx context.Context) *Result {
 	return l.run(ctx, func(*Result) bool { return false })
 }
 
-// RunOnce looks at the repository once and makes passes until nothing will change any more by itself. It returns the last Result; nil
+// RunOnce looks at the repository once and makes passes until nothing will change any more by itself, or has failed to for spec.timeout. It returns the last Result; nil
 // when ctx was done before that.
 func (l *Loop) RunOnce(ctx context.Context) *Result {
 	l.looks.once = true
-	if result := l.run(ctx, (*Result).Settled); ctx.Err() == nil {
+	if result := l.run(ctx, (*Result).Over); ctx.Err() == nil {
 		return result
 	}
 	return nil

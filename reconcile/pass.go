@@ -87,6 +87,7 @@ func (l *Loop) take(r *Result, found *look) {
 		l.looks.taken(found)
 		l.requested, l.fetchError = found.answers, found.err
 		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
+		l.autoscaled.asked = "" // nobody tells when an autoscaler that is not ours goes
 		if found.err == nil {
 			r.Fetched = true
 			l.snapshot = found.snapshot
@@ -134,7 +135,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 		return nil
 	}
 	l.set, l.commit, l.revision = set, l.snapshot.Commit, l.snapshot.Revision
-	l.waiting.keep(set)
+	l.waiting.keep(set, nil)
 	l.fights.keep(set)
 	l.placesDue = true
 	return nil
@@ -232,7 +233,7 @@ func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.L
 	}
 	l.planned = l.runs(set)
 	in := diff.Input{
-		Ceded: ceded, Runs: l.planned,
+		Ceded: ceded, Runs: l.planned, Refused: l.attempts.conflicts(set, l.clock()),
 		Desired: l.visible(r, set), Live: live, Expected: l.expected.of(set, live, l.parent.ID()),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
@@ -280,15 +281,7 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 		}
 		l.waiting.restart(change.ID) // its rollout begins anew
 	}
-	stuck := slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Op == diff.Delete && c.Failure != nil })
-	for _, action := range r.Plan.Actions {
-		// A deletion that the plan wants and that was withheld is on nobody's way, and so is what waits for one that failed.
-		terminating := action.Live != nil && action.Live.Health.Word == health.Terminating
-		going := action.Op == diff.Wait && (terminating || !stuck) || deleted[action.ID]
-		if _, exists := live[action.ID]; exists && action.Object == nil && going {
-			r.Leaving++
-		}
-	}
+	l.leaving(r, live, deleted)
 	for _, b := range r.Blocked {
 		by, ok := live[b.By]
 		// Since the plan was made, or as soon as a Job's last pods have ended: the event that tells so starts the next pass.

@@ -148,6 +148,8 @@ var done = map[diff.Op]string{
 func (c Change) why() string {
 	why := c.Reason
 	switch {
+	case c.Op == diff.Adopt && c.Object.CreateOnly:
+		why = "exists already; left as it is"
 	case c.Op == diff.Adopt && c.From != "":
 		why = "from " + c.From
 	case c.Op == diff.Create && c.Reason == diff.NotThere, c.Op == diff.Adopt && c.Reason == diff.NotThere:

@@ -172,16 +172,35 @@ func denied(err error) bool {
 func (r *Result) Ready() bool { return r.Reason() == ReconciliationSucceeded }
 
 // Settled reports whether nothing will change before somebody acts: everything is Current, or what is not has come to its end.
-func (r *Result) Settled() bool {
+func (r *Result) Settled() bool { return r.settled(false) }
+
+// Over reports whether it is no use to wait: nothing will change before somebody acts, or what might has failed for spec.timeout.
+func (r *Result) Over() bool { return r.settled(true) }
+
+func (r *Result) settled(impatient bool) bool {
 	if r.Suspended || r.FetchError != nil || r.ClusterError != nil || len(r.Rejected) > 0 && r.Enforced == "" {
 		return true
 	}
 	for _, c := range r.Failures() {
-		if c.Failure.Class != Terminal && c.Failure.Class != Slow {
+		if c.Failure.soon() && !(impatient && c.Late) {
 			return false
 		}
 	}
 	return r.Health[health.InProgress]+r.Health[health.Terminating]+r.Leaving == 0 && !r.Unblocked && !r.Unseen && !r.Unrecorded
+}
+
+// StillTried says what was tried again and again to no avail when a pass is Over; or "".
+func (r *Result) StillTried() string {
+	var tried []Trouble
+	for _, c := range r.Failures() {
+		if c.Failure.soon() {
+			tried = append(tried, c.trouble())
+		}
+	}
+	if len(tried) == 0 {
+		return ""
+	}
+	return first(tried)
 }
 
 // Message says in one sentence how things stand, for `kubectl get syncs` and the log.
@@ -292,8 +311,12 @@ func compareTroubles(a, b Trouble) int {
 }
 
 func (c Change) trouble() Trouble {
+	do := c.Op
+	if do == diff.Conflict {
+		do = diff.Adopt
+	}
 	return Trouble{
 		Origin: c.Failure.Where, Object: c.ID, Reason: c.Failure.Reason,
-		Message: fmt.Sprintf("cannot %s it: %s", c.Op, c.Failure.Text),
+		Message: fmt.Sprintf("cannot %s it: %s", do, c.Failure.Text),
 	}
 }

@@ -154,13 +154,32 @@ func TestReason(t *testing.T) {
 			if r.Reason() != c.reason || r.Ready() != (c.reason == ReconciliationSucceeded) {
 				t.Errorf("Reason() = %s, ready %t; want %s", r.Reason(), r.Ready(), c.reason)
 			}
-			if r.Settled() != c.settled {
-				t.Errorf("Settled() = %t, want %t", r.Settled(), c.settled)
+			if r.Settled() != c.settled || r.Over() != c.settled {
+				t.Errorf("Settled() = %t, Over() = %t, want %t", r.Settled(), r.Over(), c.settled)
 			}
 			if diff := cmp.Diff(c.message, r.Message()); diff != "" {
 				t.Errorf("Message() (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What has failed for too long is tried again, and yet nobody waits for it.
+func TestOver(t *testing.T) {
+	r := succeeded(failing(diff.Create, Terminal), failing(diff.Update, Transient))
+	if r.Over() {
+		t.Error("over before its time")
+	}
+	r.Changes[1].Late = true
+	if r.Settled() || !r.Over() {
+		t.Errorf("Settled() = %t, Over() = %t; want it over, not settled", r.Settled(), r.Over())
+	}
+	want := "update-transient.yaml:4:5: ConfigMap shop/update-transient: cannot update it: the server says no"
+	if got := r.StillTried(); got != want {
+		t.Errorf("StillTried() = %q, want %q", got, want)
+	}
+	if progressing(r); r.Over() {
+		t.Error("over while a rollout goes on")
 	}
 }
 

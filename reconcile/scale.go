@@ -51,7 +51,7 @@ func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*m
 	taken := map[*manifests.Object]bool{}
 	var unexplained []manifests.ID
 	for _, object := range l.set.Objects {
-		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && hasReplicas(object) {
+		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && !object.CreateOnly && hasReplicas(object) {
 			taken[object] = true
 			if !a.git[object.ID] {
 				unexplained = append(unexplained, object.ID)
@@ -74,15 +74,15 @@ func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*m
 	return &set, ceded, nil
 }
 
-// askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says. At rest it asks once: again only when
-// other objects have to be explained, an autoscaler of the set came or went, or there is a new commit.
+// askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says: with each look at the repository, and
+// when other objects have to be explained or an autoscaler of the set came or went. Where Git explains it all it asks nothing.
 func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID, live map[manifests.ID]diff.Live) error {
 	a := &l.autoscaled
 	if len(unexplained) == 0 {
 		a.asked, a.observed = "", nil
 		return nil
 	}
-	depends := []string{string(l.loaded)}
+	var depends []string
 	for id := range live {
 		if id.GroupKind() == autoscalerKind {
 			depends = append(depends, id.String())

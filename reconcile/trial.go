@@ -57,6 +57,9 @@ func (t trial) ask(ctx context.Context, s *Step) (before *unstructured.Unstructu
 		if err := t.adopt(ctx, s, before, target); err != nil {
 			return nil, err
 		}
+		if s.Object.CreateOnly {
+			return nil, nil
+		}
 	}
 	var after *unstructured.Unstructured
 	if s.Op == diff.Replace {
@@ -115,9 +118,14 @@ func (t trial) adopt(ctx context.Context, s *Step, live *unstructured.Unstructur
 	found := inventory.Examine(t.loop.parent.ID(), s.Object.GroupVersionKind().GroupVersion().String(), live)
 	s.Reason = "exists already"
 	if found.Refused != "" {
+		s.Op = diff.Conflict
 		return t.loop.refusal(ctx, live, found, target)
 	}
 	s.Op = diff.Adopt
+	if s.Object.CreateOnly {
+		s.Reason += "; left as it is"
+		return nil
+	}
 	if found.From != "" {
 		s.Reason += "; taken over from " + found.From
 	}

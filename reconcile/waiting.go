@@ -31,13 +31,19 @@ func (w waiting) late(id manifests.ID, found health.Health, timeout time.Duratio
 // restart begins the time of one object anew.
 func (w waiting) restart(id manifests.ID) { delete(w, id) }
 
-// keep forgets what is not in set.
-func (w waiting) keep(set *manifests.Set) {
+// keep forgets what is neither in set nor leaving.
+func (w waiting) keep(set *manifests.Set, leaving map[manifests.ID]bool) {
+	if len(w) == 0 {
+		return
+	}
 	wanted := make(map[manifests.ID]bool, len(set.Objects))
 	for _, object := range set.Objects {
 		wanted[object.ID] = true
 	}
-	maps.DeleteFunc(w, func(id manifests.ID, _ time.Time) bool { return !wanted[id] })
+	maps.DeleteFunc(w, func(id manifests.ID, _ time.Time) bool {
+		_, leaves := leaving[id]
+		return !wanted[id] && !leaves
+	})
 }
 
 // next returns when the first object that was not late at a time becomes so; zero when none will.

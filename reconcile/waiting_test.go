@@ -66,7 +66,7 @@ func TestWaitingNextIsTheFirst(t *testing.T) {
 // An object that left Git and comes back has all the time again.
 func TestWaitingForgetsWhatLeftGit(t *testing.T) {
 	w := waiting{configMap("a"): noon(), configMap("b"): noon()}
-	w.keep(&manifests.Set{Objects: []*manifests.Object{{ID: configMap("b")}}})
+	w.keep(&manifests.Set{Objects: []*manifests.Object{{ID: configMap("b")}}}, nil)
 	if _, known := w[configMap("a")]; known || len(w) != 1 {
 		t.Errorf("waiting for %v, want b alone", w)
 	}

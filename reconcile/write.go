@@ -39,6 +39,9 @@ type written struct {
 //
 //	Create   an apply that fails where anything exists; what exists is looked at, and adopted or left alone
 //	Update   a polite apply; where it meets another manager's fields the server names them, and a forced one takes them over
+//	Conflict what is seen to be somebody else's is left alone without a request; of the rest it is looked whether it still is
+//
+// What was never applied, although it is of the set, is adopted as well: its former tool may still own what Git does not name.
 //
 // What the server refuses because of a leftover that Git does not name is applied again without it; and what it refuses because a field
 // must not change is replaced where that is allowed.
@@ -51,11 +54,16 @@ func (l *Loop) write(ctx context.Context, action diff.Action, places map[place]r
 	if action.Live != nil {
 		w.uid, w.run = string(action.Live.UID), action.Live.Job
 	}
-	switch action.Op {
-	case diff.Create:
+	switch {
+	case action.Live == nil:
+		w.out.op = diff.Create
 		err = w.create(ctx)
-	case diff.Replace:
+	case action.Op == diff.Conflict:
+		err = foreign(action.Reason)
+	case action.Op == diff.Replace:
 		err = w.makeWay(ctx)
+	case action.Live.Applied == "":
+		err = w.adopt(ctx)
 	default:
 		err = w.update(ctx)
 	}

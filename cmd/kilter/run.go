@@ -40,7 +40,7 @@ func runCommand() *cobra.Command {
 file: no Sync object is needed, the inventory is kept in the ConfigMap kilter-<name>, and what happens is printed.
 
 With --once it reads the repository once, waits until nothing moves any more, and exits: 0 when everything is as Git says,
-1 when manifests were rejected or objects failed, 2 when the repository or the cluster could not be read.`,
+1 when manifests were rejected, or objects failed or could not be applied within spec.timeout, 2 when the repository or the cluster could not be read.`,
 		Example: `  kilter run -f sync.yaml --once
   kilter run --watch-namespaces team-a,team-b --listen :8080`,
 		Args: noArguments,
@@ -154,6 +154,9 @@ func outcome(r *reconcile.Result) error {
 		return nil
 	case r.FetchError != nil || r.ClusterError != nil:
 		return &exitError{code: exitUsage, err: errors.New(r.Message()), silent: true}
+	}
+	if tried := r.StillTried(); tried != "" {
+		return &exitError{code: exitProblems, err: errors.New("gave up after spec.timeout; still tried was " + tried)}
 	}
 	return &exitError{code: exitProblems, err: errors.New(r.Message()), silent: true}
 }

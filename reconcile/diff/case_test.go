@@ -19,15 +19,18 @@ import (
 // A case of testdata says in its sections git, cluster and sync what Compute is given, and in its section plan what comes of it. A line
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
-//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group
+//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group  create-only  refused=…
 //	         of a Job also  spec=…  trigger=…  run=once|on-commit|manual  replace=immediately|never
-//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  after=Kind.group:namespace/name
+//	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  refused=…  after=Kind.group:namespace/name
 //	         of a Job also  record=…  spec=…  trigger=…  outcome=Complete|Failed  suspended
 //	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  outcome=…  completed
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
-	in := Input{Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Runs: map[manifests.ID]Runs{}, Prune: Prune{Enabled: true}}
+	in := Input{
+		Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Refused: map[manifests.ID]string{}, Runs: map[manifests.ID]Runs{},
+		Prune: Prune{Enabled: true},
+	}
 	section := func(name string, each func(words []string)) {
 		for _, file := range archive.Files {
 			if file.Name == name {
@@ -65,6 +68,10 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 				Replace: manifests.ReplacePolicy(cmp.Or(facts["replace"], string(manifests.ReplaceAfterFinish))),
 			}
 			in.Runs[id] = Runs{Identity: parseIdentity(object.Hash, facts)}
+		}
+		_, object.CreateOnly = facts["create-only"]
+		if refused, ok := facts["refused"]; ok {
+			in.Refused[id] = strings.ReplaceAll(refused, "_", " ")
 		}
 		in.Desired = append(in.Desired, object)
 	})
@@ -105,6 +112,9 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		}
 		if _, ok := facts["foreign"]; ok {
 			live.Member = false
+		}
+		if refused, ok := facts["refused"]; ok {
+			live.Member, live.Refused = false, strings.ReplaceAll(refused, "_", " ")
 		}
 		switch facts["fields"] {
 		case "":

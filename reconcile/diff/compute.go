@@ -22,6 +22,9 @@ type Input struct {
 	Ceded map[manifests.ID]string
 	// Runs is what is known of the runs of each desired Job.
 	Runs map[manifests.ID]Runs
+	// Refused says of desired objects that are not in Live why they were not adopted when that was tried last: they are somebody else's.
+	// Compute plans another try for those that have no entry.
+	Refused map[manifests.ID]string
 	// ReportDrift leaves drift alone and tells of it.
 	ReportDrift bool
 	// Prune says what may be deleted.
@@ -95,6 +98,9 @@ const Drifted = "changed by somebody else in the cluster"
 // lost is the reason when an object that was applied is no longer a member of the set.
 const lost = "deleted, or taken out of the set, by somebody else"
 
+// created is the reason when a manifest that asks for nothing but the creation of its object has changed since.
+const created = "not as Git says, and left alone: its manifest has mutation: ignore"
+
 // compare decides on an object that Git wants by what the cluster holds under its ID.
 func (in Input) compare(object *manifests.Object) Action {
 	action := Action{ID: object.ID, Object: object}
@@ -104,6 +110,8 @@ func (in Input) compare(object *manifests.Object) Action {
 		action.Live = &live
 	}
 	switch {
+	case !exists && in.Refused[object.ID] != "":
+		action.Op, action.Reason = Conflict, in.Refused[object.ID]
 	case !exists && known && in.ReportDrift:
 		action.Op, action.Reason = Drift, lost
 	case !exists && known:
@@ -113,6 +121,12 @@ func (in Input) compare(object *manifests.Object) Action {
 	case live.Health.Word == health.Terminating:
 		// Applying now would change an object that is going away; its successor is created once it is gone.
 		action.Op, action.Reason = Wait, "is being deleted; it is created again when it is gone"
+	case live.Refused != "":
+		action.Op, action.Reason = Conflict, live.Refused
+	case live.Member && object.CreateOnly && live.Applied != object.Hash:
+		action.Op, action.Reason = Skip, created
+	case live.Member && object.CreateOnly:
+		action.Op = None
 	case live.Applied != object.Hash:
 		action.Op, action.Reason = Update, "changed in Git"
 		switch live.Applied {

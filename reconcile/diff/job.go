@@ -107,6 +107,7 @@ func (in Input) job(object *manifests.Object, runs Runs, fallback Action) Action
 	action := fallback
 	live, exists := in.Live[object.ID]
 	switch {
+	case fallback.Op == Conflict, exists && object.CreateOnly:
 	case exists && live.Health.Word == health.Terminating:
 		action.leaving(object.Run, runs, live)
 	case exists && live.Job != nil && live.Job.Record != "":

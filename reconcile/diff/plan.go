@@ -28,14 +28,16 @@ type Live struct {
 	ReplicasTaken   bool           // somebody else owns spec.replicas
 	Job             *JobState      // of a Job; nil for every other kind
 	Run             *Run           // of a JobRun; nil for every other kind
+	Refused         string         // why it is somebody else's although it carries the set's label, in words; or ""
 	Health          health.Health
 }
 
 // Op is what an action does.
 type Op string
 
-// The operations. None, Skip, Keep and Drift need no request. Compute plans no Adopt, and no Replace but that of a Job: only the server knows
-// whether an object that is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a Replace.
+// The operations. None, Skip, Keep, Drift and Conflict need no request. Compute plans no Adopt, and no Replace but that of a Job: only the server
+// knows whether an object that is not of the set exists, and which field must not change. A Create turns out to be an Adopt, an Update to be a
+// Replace.
 const (
 	Create  Op = "create"
 	Update  Op = "update"
@@ -43,10 +45,12 @@ const (
 	Adopt   Op = "adopt"   // exists, was not of the set, and becomes ours
 	Replace Op = "replace" // is deleted, to be created anew when it is gone: a Job that runs again, or a field changes that must not
 	None    Op = "none"    // as it should be
-	Skip    Op = "skip"    // differs from Git, and is left as it is for the reason given
 	Keep    Op = "keep"    // left Git, and stays for the reason given
 	Drift   Op = "drift"   // differs from Git, and is only reported, as the Sync asks
 	Wait    Op = "wait"    // cannot be acted on before something else has happened, in the cluster or in Git
+
+	Skip     Op = "skip"     // differs from Git, and is left as it is for the reason given
+	Conflict Op = "conflict" // is somebody else's, and is left alone
 )
 
 // Action is the decision on one object.

@@ -62,7 +62,7 @@ func TestPlansConverge(t *testing.T) {
 			}
 		}
 		for _, action := range Compute(w.input()).Actions {
-			if action.Op != None && action.Op != Keep && (action.Op != Drift || !w.reportDrift) {
+			if action.Op != None && action.Op != Keep && action.Op != Skip && action.Op != Conflict && (action.Op != Drift || !w.reportDrift) {
 				t.Fatalf("world %d at rest: %s", seed, action)
 			}
 		}
@@ -180,6 +180,10 @@ func newWorld(random *rand.Rand) *world {
 				}
 				w.live[id] = live
 			}
+			if live := w.live[id]; !live.Member && oneIn(2) {
+				live.Refused = "somebody made it"
+				w.live[id] = live
+			}
 			if oneIn(6) {
 				w.live[id] = Live{ID: id, Member: true, Health: health.Health{Word: health.Terminating}}
 			}
@@ -210,7 +214,7 @@ func (w *world) universe() []manifests.ID {
 }
 
 func (w *world) object(id manifests.ID, random *rand.Rand) *manifests.Object {
-	object := &manifests.Object{ID: id, Hash: []string{"v1", "v2"}[random.IntN(2)]}
+	object := &manifests.Object{ID: id, Hash: []string{"v1", "v2"}[random.IntN(2)], CreateOnly: random.IntN(6) == 0}
 	if defines, ok := w.defines[id]; ok {
 		object.Defines = &defines
 	}

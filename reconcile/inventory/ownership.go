@@ -51,14 +51,22 @@ type Finding struct {
 // owns it. See k8s.io/client-go/util/csaupgrade, which does the same for client-side apply alone.
 func Examine(setID, version string, object metav1.Object) Finding {
 	set := object.GetLabels()[PartOfLabel]
-	owner := metav1.GetControllerOf(object)
-	switch {
-	case set != "" && set != setID:
+	if set != "" && set != setID {
 		return Finding{Set: set, Refused: "it belongs to another set, " + set}
-	case owner != nil:
-		return Finding{Refused: fmt.Sprintf("it was made by %s %s, which controls it", owner.Kind, owner.Name)}
+	}
+	if controlled := Controlled(object); controlled != "" {
+		return Finding{Refused: controlled}
 	}
 	return Finding{From: from(object), Taken: takeOver(version, object.GetManagedFields())}
+}
+
+// Controlled says which controller made an object, and will make it as it pleases; or "".
+func Controlled(object metav1.Object) string {
+	owner := metav1.GetControllerOf(object)
+	if owner == nil {
+		return ""
+	}
+	return fmt.Sprintf("it was made by %s %s, which controls it", owner.Kind, owner.Name)
 }
 
 // from says whose an object was: by the marks that the tools leave, or else by their field managers.
