@@ -38,7 +38,8 @@ func newCommand() *cobra.Command {
 	}
 	// A package of Kubernetes registers --version for every program that links it; ours is a command.
 	_ = pflag.CommandLine.MarkHidden("version")
-	root.AddCommand(newUpCommand(), newKubeconfigCommand(), newVersionCommand(), newComponentCommand())
+	root.AddCommand(newUpCommand(), newKubeconfigCommand(), newVersionCommand(), newCheckCommand(), newComponentCommand(),
+		newNetworkPluginCommand())
 	return root
 }
 
@@ -62,9 +63,19 @@ func newUpCommand() *cobra.Command {
 	flags.StringVar(&options.dir, "dir", "", "directory for everything the cluster keeps; created when missing")
 	flags.StringVar(&options.kubeconfig, "kubeconfig", "", "file to write the administrator's kubeconfig to")
 	flags.IntVar(&options.nodes, "nodes", 3, "number of nodes (32 CPUs, 256 GiB and 500 pods each)")
+	flags.BoolVar(&options.realNode, "real-node", false, "one more node, which runs containers (Linux, root, containerd and runc)")
 	flags.BoolVarP(&options.verbose, "verbose", "v", false, "say on stderr what is being done")
 	requireFlags(cmd, "dir", "kubeconfig")
 	return cmd
+}
+
+func newCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check-real-node",
+		Short: "Say whether this machine can run a real node, and if not, what is missing",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return checkRealNode() },
+	}
 }
 
 func newKubeconfigCommand() *cobra.Command {

@@ -36,7 +36,8 @@ type probe struct {
 	client   rest.Interface
 	object   runtime.Object
 	works    func(runtime.Object) bool
-	status   string // JSON that is merged into the object once it exists, by way of its status subresource
+	status   string                      // JSON that is merged into the object once it exists, by way of its status subresource
+	proof    func(context.Context) error // what else must be true of the object that works; may be nil
 }
 
 // proveWorkloads returns when one Job, CronJob, DaemonSet and Deployment each have done what they are for.
@@ -121,6 +122,11 @@ func (p probe) prove(ctx context.Context) error {
 	}
 	if err := until(ctx, p.watch(probeName), p.object, nil, works); err != nil {
 		return err
+	}
+	if p.proof != nil {
+		if err := p.proof(ctx); err != nil {
+			return err
+		}
 	}
 	return p.delete(ctx)
 }
