@@ -1,37 +1,33 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// removeCgroups removes the control groups of all containers that runc knows in the cluster's directory: the one thing of a real node that
-// the kernel does not take away with its processes. They must have ended.
+// removeCgroups removes the control groups of all containers that containerd has below the cluster's directory: the one thing of a real
+// node that the kernel does not take away with its processes. They must have ended.
 func removeCgroups(dir string) error {
-	states, err := filepath.Glob(filepath.Join(dir, machineDir, "run/containerd/runc/k8s.io/*/state.json"))
+	containers, err := filepath.Glob(filepath.Join(dir, machineDir, "run/containerd/io.containerd.runtime.v2.task/k8s.io/*"))
 	if err != nil {
 		return err
 	}
-	for _, file := range states {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		var state struct {
-			Paths map[string]string `json:"cgroup_paths"` // by controller
-		}
-		if err := json.Unmarshal(data, &state); err != nil {
-			return fmt.Errorf("cannot read %s: %w", file, err)
-		}
-		for _, path := range state.Paths {
-			if err := removeCgroup(path); err != nil {
+	for _, container := range containers {
+		// Version 2 has one hierarchy, version 1 one for each controller.
+		for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+			groups, err := filepath.Glob(filepath.Join(hierarchy, "k8s.io", filepath.Base(container)))
+			if err != nil {
 				return err
+			}
+			for _, group := range groups {
+				if err := removeCgroup(group); err != nil {
+					return err
+				}
+				_ = syscall.Rmdir(filepath.Dir(group)) // containerd's, once there is nobody's container in it
 			}
 		}
 	}
