@@ -133,7 +133,10 @@ func (p probe) prove(ctx context.Context) error {
 
 // delete deletes the probe's object and returns when it and all that it owns are gone.
 func (p probe) delete(ctx context.Context) error {
-	options := &metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationForeground)}
+	options := &metav1.DeleteOptions{
+		PropagationPolicy:  ptr.To(metav1.DeletePropagationForeground),
+		GracePeriodSeconds: ptr.To[int64](0), // a pod that has ended has nothing to be given time for
+	}
 	err := p.client.Delete().Namespace(probeNamespace).Resource(p.resource).Name(probeName).Body(options).Do(ctx).Error()
 	if apierrors.IsNotFound(err) {
 		return nil

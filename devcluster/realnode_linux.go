@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
@@ -49,6 +50,11 @@ func runRealNode(ctx context.Context, port string) (err error) {
 	if os.Getpid() != 1 { // it ends all processes that it can see
 		return errors.New("cannot run a real node outside namespaces of its own: only `devcluster up` starts it")
 	}
+	lock, err := fileutil.TryLockFile(machineLock, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot lock the real node: %w", err)
+	}
+	defer lock.Close()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
 	ctx, lost := context.WithCancel(ctx)
