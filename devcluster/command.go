@@ -26,7 +26,12 @@ said on stderr.
 Annotations of a pod (put them in the pod template) that decide how it ends:
   devcluster.kilter.dev/exit-code: "3"   its containers end with this code
   devcluster.kilter.dev/duration: 5s     after running for this long
-Pods of Jobs end with code 0 at once unless told otherwise; all others run for ever.`
+Pods of Jobs end with code 0 at once unless told otherwise; all others run for ever.
+
+With --real-node there is one more node, named real-node, whose containers are real: logs, exit codes, exec. It needs Linux,
+root, and programs of the Debian packages containerd and runc, which "devcluster check-real-node" looks for. Pods get there
+with the nodeSelector and the toleration kilter.dev/real-node: "true". They run the image devcluster.kilter.dev/workload:1,
+whose arguments say what to do: print=TEXT, sleep=5s, exit=3… (devcluster/README.md has them all).`
 
 // newCommand returns the whole command line.
 func newCommand() *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func realNodeComponent(port int) component {
 
 // checkRealNode returns why this machine cannot run a real node, and the way out; nil if it can.
 func checkRealNode() error {
-	if err := checkNamespaces(); err != nil {
+	if err := cmp.Or(checkNamespaces(), checkCgroups()); err != nil {
 		return fmt.Errorf("cannot run a real node: %w", err)
 	}
 	var missing []string

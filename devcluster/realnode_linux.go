@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,6 +45,20 @@ func checkNamespaces() error {
 		return fmt.Errorf("this process may not make namespaces (%w): in a container, run that one privileged", err)
 	}
 	return nil
+}
+
+// checkCgroups returns why containers cannot be given control groups, and the way out; nil if they can. Version 2 divides a group only if
+// no process is in it, except the machine's first, which alone has no type.
+func checkCgroups() error {
+	const group = "/sys/fs/cgroup"
+	if _, err := os.Stat(filepath.Join(group, "cgroup.type")); errors.Is(err, fs.ErrNotExist) {
+		return nil // version 1, or the machine's own
+	}
+	divided, err := os.ReadFile(filepath.Join(group, "cgroup.subtree_control"))
+	if err == nil && !slices.Contains(strings.Fields(string(divided)), "memory") {
+		err = errors.New("a container's own control group, with processes in it, cannot be divided: give it the machine's (--cgroupns=host)")
+	}
+	return err
 }
 
 // runRealNode is the first process of the machine, in the cluster's directory, until SIGTERM or until the parent is gone. It returns an

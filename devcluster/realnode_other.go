@@ -14,4 +14,6 @@ func isolate(*syscall.SysProcAttr) {}
 
 func checkNamespaces() error { return errNotLinux }
 
+func checkCgroups() error { return errNotLinux }
+
 func runRealNode(context.Context, string) error { return errNotLinux }

@@ -96,7 +96,7 @@ func TestRealNodeKill(t *testing.T) {
 
 	begin = time.Now()
 	c = startCluster(t, dir, "--real-node")
-	m.checkGone(t)
+	m.checkNoGroups(t)
 	m = c.machineThatRuns(t, begin)
 	if err := c.signalAndWait(t, m.kubelet(t), syscall.SIGKILL); err == nil {
 		t.Error("devcluster ended with exit code 0 although the kubelet died")
@@ -127,7 +127,7 @@ func TestRealNodeWithoutPrograms(t *testing.T) {
 // machine is what the host sees of a real node.
 type machine struct {
 	dir        string   // the cluster's
-	namespace  string   // of its processes
+	namespace  string   // of its processes; another machine may be given its number afterwards
 	containers []string // by ID, while it ran
 }
 
@@ -219,15 +219,20 @@ func (m machine) checkGone(t *testing.T) {
 	if left := m.processes(t); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
 	}
-	if left := m.cgroups(t); len(left) > 0 {
-		t.Errorf("control groups are left: %q", left)
-	}
+	m.checkNoGroups(t)
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(mounts, []byte(m.dir)) {
 		t.Errorf("mounts are left:\n%s", mounts)
+	}
+}
+
+func (m machine) checkNoGroups(t *testing.T) {
+	t.Helper()
+	if left := m.cgroups(t); len(left) > 0 {
+		t.Errorf("control groups are left: %q", left)
 	}
 }
 
