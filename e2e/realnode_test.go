@@ -14,6 +14,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"kilter.dev/kilter/internal/await"
 )
@@ -97,7 +98,11 @@ func (c *cluster) checkPod(ctx context.Context, t *testing.T, namespace, labels,
 		t.Fatalf("%d pods with %s, want 1", len(pods.Items), labels)
 	}
 	pod := pods.Items[0]
-	stream, err := c.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).Stream(ctx)
+	options := &corev1.PodLogOptions{}
+	if end == (corev1.ContainerStateTerminated{}) { // what runs may not have come to print it yet
+		options = &corev1.PodLogOptions{Follow: true, LimitBytes: ptr.To(int64(len(text)))}
+	}
+	stream, err := c.CoreV1().Pods(namespace).GetLogs(pod.Name, options).Stream(ctx)
 	must(t, err)
 	log, err := io.ReadAll(stream)
 	must(t, cmp.Or(err, stream.Close()))
