@@ -24,6 +24,8 @@ const (
 	caKey             = "pki/ca.key"
 	serverCert        = "pki/apiserver.crt"
 	serverKey         = "pki/apiserver.key"
+	kubeletClientCert = "pki/apiserver-kubelet-client.crt"
+	kubeletClientKey  = "pki/apiserver-kubelet-client.key"
 	serviceAccountKey = "pki/service-account.key"
 )
 
@@ -39,8 +41,8 @@ type certAuthority struct {
 // keyPair is a certificate and its private key, both PEM.
 type keyPair struct{ cert, key []byte }
 
-// preparePKI loads the CA in dir, or makes one, and writes the API server's certificate and the key for
-// ServiceAccount tokens.
+// preparePKI loads the CA in dir, or makes one, and writes the API server's certificates, as a server and as a client of kubelets, and the
+// key for ServiceAccount tokens.
 func preparePKI(dir string) (*certAuthority, error) {
 	ca, err := loadAuthority(dir)
 	if err != nil {
@@ -49,14 +51,26 @@ func preparePKI(dir string) (*certAuthority, error) {
 	if _, _, err := keyutil.LoadOrGenerateKeyFile(filepath.Join(dir, serviceAccountKey)); err != nil {
 		return nil, fmt.Errorf("cannot prepare the key of ServiceAccount tokens: %w", err)
 	}
-	pair, err := ca.issueServer()
+	server, err := ca.issueServer()
 	if err != nil {
 		return nil, fmt.Errorf("cannot issue the API server's certificate: %w", err)
 	}
-	if err := cert.WriteCert(filepath.Join(dir, serverCert), pair.cert); err != nil {
+	if err := server.write(dir, serverCert, serverKey); err != nil {
 		return nil, err
 	}
-	return ca, keyutil.WriteKey(filepath.Join(dir, serverKey), pair.key)
+	client, err := ca.issueClient("kube-apiserver-kubelet-client")
+	if err != nil {
+		return nil, fmt.Errorf("cannot issue the API server's certificate for kubelets: %w", err)
+	}
+	return ca, client.write(dir, kubeletClientCert, kubeletClientKey)
+}
+
+// write writes the pair to files below dir.
+func (p keyPair) write(dir, certFile, keyFile string) error {
+	if err := cert.WriteCert(filepath.Join(dir, certFile), p.cert); err != nil {
+		return err
+	}
+	return keyutil.WriteKey(filepath.Join(dir, keyFile), p.key)
 }
 
 func loadAuthority(dir string) (*certAuthority, error) {

@@ -26,7 +26,12 @@ said on stderr.
 Annotations of a pod (put them in the pod template) that decide how it ends:
   devcluster.kilter.dev/exit-code: "3"   its containers end with this code
   devcluster.kilter.dev/duration: 5s     after running for this long
-Pods of Jobs end with code 0 at once unless told otherwise; all others run for ever.`
+Pods of Jobs end with code 0 at once unless told otherwise; all others run for ever.
+
+With --real-node there is one more node, named real-node, whose containers are real: logs, exit codes, exec. It needs Linux,
+root, and programs of the Debian packages containerd and runc, which "devcluster check-real-node" looks for. Pods get there
+with the nodeSelector and the toleration kilter.dev/real-node: "true". They run the image devcluster.kilter.dev/workload:1,
+whose arguments say what to do: print=TEXT, sleep=5s, exit=3… (devcluster/README.md has them all).`
 
 // newCommand returns the whole command line.
 func newCommand() *cobra.Command {
@@ -38,7 +43,8 @@ func newCommand() *cobra.Command {
 	}
 	// A package of Kubernetes registers --version for every program that links it; ours is a command.
 	_ = pflag.CommandLine.MarkHidden("version")
-	root.AddCommand(newUpCommand(), newKubeconfigCommand(), newVersionCommand(), newComponentCommand())
+	root.AddCommand(newUpCommand(), newKubeconfigCommand(), newVersionCommand(), newCheckCommand(), newComponentCommand(),
+		newNetworkPluginCommand())
 	return root
 }
 
@@ -62,9 +68,19 @@ func newUpCommand() *cobra.Command {
 	flags.StringVar(&options.dir, "dir", "", "directory for everything the cluster keeps; created when missing")
 	flags.StringVar(&options.kubeconfig, "kubeconfig", "", "file to write the administrator's kubeconfig to")
 	flags.IntVar(&options.nodes, "nodes", 3, "number of nodes (32 CPUs, 256 GiB and 500 pods each)")
+	flags.BoolVar(&options.realNode, "real-node", false, "one more node, which runs containers (Linux, root, containerd and runc)")
 	flags.BoolVarP(&options.verbose, "verbose", "v", false, "say on stderr what is being done")
 	requireFlags(cmd, "dir", "kubeconfig")
 	return cmd
+}
+
+func newCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check-real-node",
+		Short: "Say whether this machine can run a real node, and if not, what is missing",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return checkRealNode() },
+	}
 }
 
 func newKubeconfigCommand() *cobra.Command {

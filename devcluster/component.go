@@ -18,6 +18,7 @@ import (
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 	"k8s.io/kubernetes/pkg/util/tail"
 )
 
@@ -30,8 +31,9 @@ const stopTimeout = 3 * time.Second
 // Ctrl-C reaches only the parent, which ends components in order. And it holds the read end of a pipe as its stdin: when
 // the parent dies, however that happens, the pipe closes and the component exits.
 type component struct {
-	name string
-	args []string
+	name     string
+	args     []string
+	isolated bool // in process and mount namespaces of its own, as their first process
 }
 
 // process is a component that was started.
@@ -66,6 +68,9 @@ func (c component) start(dir string) (*process, error) {
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if c.isolated {
+		isolate(p.cmd.SysProcAttr)
+	}
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", c.name, err)
 	}
@@ -130,6 +135,9 @@ func newComponentCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == realNode {
+				return runRealNode(cmd.Context(), args[1])
+			}
 			go exitWithParent()
 			return runComponent(cmd.Context(), args[0], args[1:])
 		},
@@ -161,6 +169,8 @@ func runComponent(ctx context.Context, name string, args []string) error {
 		run = controllermanager.NewControllerManagerCommand()
 	case "kube-scheduler":
 		run = scheduler.NewSchedulerCommand()
+	case "kubelet":
+		run = kubelet.NewKubeletCommand(ctx)
 	default:
 		return fmt.Errorf("cannot run component %q: there is no such component", name)
 	}

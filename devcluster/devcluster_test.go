@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,10 +52,15 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "devcluster")
-	build := exec.Command("go", "build", "-ldflags", ldflags, "-o", binary, ".")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		panic(err)
+	for _, args := range [][]string{
+		{"-ldflags", ldflags, "-o", binary, "."},
+		{"-ldflags", "-s -w", "-o", binary + "-workload", "./workload"},
+	} {
+		build := exec.Command("go", append([]string{"build"}, args...)...)
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			panic(err)
+		}
 	}
 	return m.Run()
 }
@@ -62,6 +68,7 @@ func testMain(m *testing.M) int {
 // instance is a running "devcluster up".
 type instance struct {
 	dir    string
+	count  int // of components
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer // valid once the process has ended
 	config *rest.Config
@@ -72,7 +79,10 @@ type instance struct {
 func startCluster(t *testing.T, dir string, flags ...string) *instance {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	c := &instance{dir: dir, stderr: new(bytes.Buffer)}
+	c := &instance{dir: dir, count: 5, stderr: new(bytes.Buffer)}
+	if slices.Contains(flags, "--real-node") {
+		c.count++
+	}
 	c.cmd = exec.Command(binary, append([]string{"up", "--dir", dir, "--kubeconfig", kubeconfig}, flags...)...)
 	c.cmd.Stderr = c.stderr
 	stdout, err := c.cmd.StdoutPipe()
@@ -107,8 +117,8 @@ func startCluster(t *testing.T, dir string, flags ...string) *instance {
 func (c *instance) components(t *testing.T) map[string]int {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.dir, "pid", "*"))
-	if err != nil || len(files) != 5 {
-		t.Fatalf("pid files = %v (%v), want 5", files, err)
+	if err != nil || len(files) != c.count {
+		t.Fatalf("pid files = %v (%v), want %d", files, err, c.count)
 	}
 	fds := make(map[string]int)
 	for _, file := range files {

@@ -5,7 +5,9 @@
 // state cannot clash and one can be killed alone. One file per component says how it is set up; up.go is the order in
 // which they start and end; ready.go proves that workloads work before "ready" is printed.
 //
-// It never pulls an image or runs a container: KWOK plays the kubelet, and stages/pod.yaml decides how a pod ends.
+// KWOK plays the kubelet, runs no container, and the files in stages decide how a pod ends. With --real-node there is one more node, a
+// machine in namespaces of its own with containerd and a kubelet (realnode.go); the images of its containers are made here (image.go), of
+// the program workload. Nothing ever pulls an image.
 package main
 
 import (

@@ -36,7 +36,8 @@ type probe struct {
 	client   rest.Interface
 	object   runtime.Object
 	works    func(runtime.Object) bool
-	status   string // JSON that is merged into the object once it exists, by way of its status subresource
+	status   string                      // JSON that is merged into the object once it exists, by way of its status subresource
+	proof    func(context.Context) error // what else must be true of the object that works; may be nil
 }
 
 // proveWorkloads returns when one Job, CronJob, DaemonSet and Deployment each have done what they are for.
@@ -122,12 +123,20 @@ func (p probe) prove(ctx context.Context) error {
 	if err := until(ctx, p.watch(probeName), p.object, nil, works); err != nil {
 		return err
 	}
+	if p.proof != nil {
+		if err := p.proof(ctx); err != nil {
+			return err
+		}
+	}
 	return p.delete(ctx)
 }
 
 // delete deletes the probe's object and returns when it and all that it owns are gone.
 func (p probe) delete(ctx context.Context) error {
-	options := &metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationForeground)}
+	options := &metav1.DeleteOptions{
+		PropagationPolicy:  ptr.To(metav1.DeletePropagationForeground),
+		GracePeriodSeconds: ptr.To[int64](0), // a pod that has ended has nothing to be given time for
+	}
 	err := p.client.Delete().Namespace(probeNamespace).Resource(p.resource).Name(probeName).Body(options).Do(ctx).Error()
 	if apierrors.IsNotFound(err) {
 		return nil

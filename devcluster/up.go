@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -25,6 +26,7 @@ type upOptions struct {
 	dir        string
 	kubeconfig string // where the administrator's kubeconfig goes
 	nodes      int
+	realNode   bool // one more, which runs containers
 	verbose    bool
 	stdout     io.Writer
 	stderr     io.Writer
@@ -46,6 +48,11 @@ type cluster struct {
 func up(ctx context.Context, options upOptions) error {
 	if options.nodes < 1 {
 		return fmt.Errorf("cannot start %d nodes: Jobs and Deployments need at least one", options.nodes)
+	}
+	if options.realNode {
+		if err := checkRealNode(); err != nil {
+			return err
+		}
 	}
 	level := slog.LevelWarn
 	if options.verbose {
@@ -143,6 +150,9 @@ func (c *cluster) bringUp(ctx context.Context) error {
 	if err := c.start(kubeControllerManager(), kubeScheduler(), kwok()); err != nil {
 		return err
 	}
+	if err := c.startRealNode(ctx, client, ca); err != nil {
+		return err
+	}
 	if err := c.populate(ctx, client); err != nil {
 		return err
 	}
@@ -157,10 +167,29 @@ func (c *cluster) populate(ctx context.Context, client kubernetes.Interface) err
 	if err := ensureStorageClass(ctx, client); err != nil {
 		return err
 	}
-	if err := proveWorkloads(ctx, client, c.log); err != nil {
+	group, proving := errgroup.WithContext(ctx)
+	group.Go(func() error { return proveWorkloads(proving, client, c.log) })
+	if c.realNode {
+		group.Go(func() error { return proveRealNode(proving, client, c.log) })
+	}
+	if err := group.Wait(); err != nil {
 		return c.lateError(ctx, "workloads", err)
 	}
 	return nil
+}
+
+// startRealNode starts the real node if there is to be one, and forgets that of an earlier start if not.
+func (c *cluster) startRealNode(ctx context.Context, client kubernetes.Interface, ca *certAuthority) error {
+	if !c.realNode {
+		return deleteRealNode(ctx, client)
+	}
+	if err := ensureRealNode(ctx, client); err != nil {
+		return err
+	}
+	if err := prepareRealNode(c.dir, ca, c.port.number); err != nil {
+		return err
+	}
+	return c.start(realNodeComponent(c.port.number))
 }
 
 // lateError says what could not be waited for, and where to look.
@@ -211,6 +240,9 @@ func (c *cluster) teardown() {
 		begin := time.Now()
 		p.stop()
 		c.log.Info("ended", "component", p.name, "after", time.Since(begin).Round(time.Millisecond))
+	}
+	if err := removeCgroups(c.dir); err != nil { // those of a real node that was killed
+		c.log.Warn("left behind", "error", err)
 	}
 }
 

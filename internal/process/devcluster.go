@@ -13,12 +13,14 @@ type DevCluster struct {
 	process    *Process
 }
 
-// StartDevCluster starts program, which is bin/devcluster, with everything below dir, and returns when the cluster is ready.
-func StartDevCluster(ctx context.Context, program, dir string) (*DevCluster, error) {
+// StartDevCluster starts program, which is bin/devcluster, with everything below dir and with more flags of `devcluster up`, and returns
+// when the cluster is ready.
+func StartDevCluster(ctx context.Context, program, dir string, flags ...string) (*DevCluster, error) {
 	c := &DevCluster{Kubeconfig: filepath.Join(dir, "kubeconfig")}
 	data := filepath.Join(dir, "data")
+	args := append([]string{"up", "--dir", data, "--kubeconfig", c.Kubeconfig, "--nodes", "3"}, flags...)
 	var err error
-	c.process, err = Start(Options{Path: program, Args: []string{"up", "--dir", data, "--kubeconfig", c.Kubeconfig, "--nodes", "3"}})
+	c.process, err = Start(Options{Path: program, Args: args})
 	if err != nil {
 		return nil, fmt.Errorf("%w; build it with `make devcluster`", err)
 	}

@@ -1,15 +1,19 @@
 //go:build unix
 
-// Command withcluster runs another command with a cluster to test on: `withcluster go test ./...`.
+// Command withcluster runs another command with a cluster to test on: `withcluster [-real-node] go test ./...`.
 //
 // The command finds the cluster's kubeconfig in TEST_KUBECONFIG. Where that is set already, the command runs as it is. Otherwise
 // withcluster starts bin/devcluster for as long as the command runs, and leaves nothing of it behind. It exits as the command does.
+// With -real-node, one of the cluster's nodes runs containers, and the command finds its name in TEST_REAL_NODE; where the machine
+// cannot run it, withcluster says why and goes on without.
 // It is for this repository's Makefile and knows its paths; no package depends on it.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,17 +27,22 @@ import (
 
 const (
 	kubeconfigVariable = "TEST_KUBECONFIG"
+	realNodeVariable   = "TEST_REAL_NODE"
+	realNode           = "real-node"      // as the dev cluster calls it
 	stopTimeout        = 30 * time.Second // from the interrupt until the command is killed
 )
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: withcluster COMMAND [ARG...]")
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: withcluster [-real-node] COMMAND [ARG...]") }
+	withRealNode := flag.Bool("real-node", false, "")
+	flag.Parse()
+	if flag.NArg() == 0 {
+		flag.Usage()
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	code, err := run(ctx, os.Args[1:])
+	code, err := run(ctx, *withRealNode, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withcluster:", err)
 	}
@@ -41,7 +50,7 @@ func main() {
 }
 
 // run returns the command's exit code, or 2 and an error when the command or its cluster cannot be run.
-func run(ctx context.Context, args []string) (code int, err error) {
+func run(ctx context.Context, withRealNode bool, args []string) (code int, err error) {
 	if os.Getenv(kubeconfigVariable) != "" {
 		return runCommand(ctx, args, os.Environ())
 	}
@@ -51,17 +60,32 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	}
 	defer os.RemoveAll(dir)
 
+	program := filepath.Join("bin", "devcluster")
+	var flags []string
+	environment := os.Environ()
+	if withRealNode && canRunRealNode(ctx, program) {
+		flags, environment = append(flags, "--real-node"), append(environment, realNodeVariable+"="+realNode)
+	}
 	start := time.Now()
-	cluster, err := process.StartDevCluster(ctx, filepath.Join("bin", "devcluster"), dir)
+	cluster, err := process.StartDevCluster(ctx, program, dir, flags...)
 	if err != nil {
 		return 2, err
 	}
 	fmt.Fprintf(os.Stderr, "withcluster: dev cluster ready in %.1f s\n", time.Since(start).Seconds())
-	code, err = runCommand(ctx, args, append(os.Environ(), kubeconfigVariable+"="+cluster.Kubeconfig))
+	code, err = runCommand(ctx, args, append(environment, kubeconfigVariable+"="+cluster.Kubeconfig))
 	if stopErr := cluster.Stop(); stopErr != nil {
 		return max(code, 1), errors.Join(err, stopErr)
 	}
 	return code, err
+}
+
+// canRunRealNode asks the dev cluster's program, and passes on what it says is missing.
+func canRunRealNode(ctx context.Context, program string) bool {
+	answer, err := exec.CommandContext(ctx, program, "check-real-node").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "withcluster: no real node: %s\n", bytes.TrimSpace(answer))
+	}
+	return err == nil
 }
 
 // runCommand runs args and returns its exit code. When ctx ends it interrupts the command with all that it started, and waits.
