@@ -23,6 +23,7 @@ const (
 	AuthenticationFailed Reason = "AuthenticationFailed" // the server does not accept the credentials, or wants some (401)
 	AccessDenied         Reason = "AccessDenied"         // the server knows who asks and refuses (403)
 	UntrustedCertificate Reason = "UntrustedCertificate" // the server's TLS certificate is not trusted
+	UntrustedHostKey     Reason = "UntrustedHostKey"     // the SSH server's key is not in known_hosts, or is another one there
 	RepositoryNotFound   Reason = "RepositoryNotFound"   // no repository there, or none that the credentials may see
 	Redirected           Reason = "Redirected"           // the server sends us to another host
 	NotGit               Reason = "NotGit"               // the server answers, but not with Git: a login page

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	"golang.org/x/crypto/ssh"
 )
 
 // What to do next, where several failures ask for the same.
@@ -33,7 +35,7 @@ func (a *attempt) explain(ctx context.Context, err error) *Error {
 		return e
 	}
 	if a.wire != nil && a.wire.failed() != nil {
-		return explainWire(a.wire.failed(), a.credentials)
+		return a.explainWire(a.wire.failed())
 	}
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return fail(EmptyRepository, "push a first commit", "the repository is empty")
@@ -58,9 +60,12 @@ func (a *attempt) scrub(text string) string {
 }
 
 // explainWire turns what the wire remembers into an Error that tells the user what to do.
-func explainWire(failure error, credentials Credentials) *Error {
+func (a *attempt) explainWire(failure error) *Error {
 	if status, ok := errors.AsType[*statusError](failure); ok {
-		return explainStatus(status.code, credentials)
+		return explainStatus(status.code, a.credentials)
+	}
+	if refused := a.explainSSH(failure); refused != nil {
+		return refused
 	}
 	if redirect, ok := errors.AsType[*redirectError](failure); ok {
 		return fail(Redirected, "if the repository has moved there, change the URL",
@@ -89,6 +94,30 @@ func explainWire(failure error, credentials Credentials) *Error {
 		return fail(Unreachable, lookAtNetwork, "the connection broke: %s", printable(op.Err.Error()))
 	}
 	return fail(Unreachable, lookAtNetwork, "the connection broke")
+}
+
+// explainSSH is explainWire for what only SSH servers do; nil for everything else.
+func (a *attempt) explainSSH(failure error) *Error {
+	if untrusted, ok := errors.AsType[*hostKeyError](failure); ok {
+		return untrusted.explain()
+	}
+	if refused, ok := errors.AsType[*keyRefusedError](failure); ok {
+		return fail(AuthenticationFailed, "add its public half to the repository as a deploy key, or to an account that may read it",
+			"the server does not accept the SSH key %s for user %s", refused.key, printable(refused.user))
+	}
+	if none, ok := errors.AsType[*noRepositoryError](failure); ok {
+		return fail(RepositoryNotFound, "check the URL's path, and that the SSH key may read the repository",
+			"the server gives no repository: %s", cmp.Or(a.scrub(none.says), "it does not say why"))
+	}
+	negotiation, ok := errors.AsType[*ssh.AlgorithmNegotiationError](failure)
+	switch {
+	case ok && negotiation.What == "host key":
+		return fail(UntrustedHostKey, "add what ssh-keyscan prints for the server, once its owner confirms the fingerprint",
+			"known_hosts lists no key of a kind that the server has (%s)", enumerate(negotiation.RequestedAlgorithms))
+	case ok:
+		return fail(UnsupportedURL, "the server needs an update", "the server and Kilter know no common %s", printable(negotiation.What))
+	}
+	return nil
 }
 
 func explainStatus(code int, credentials Credentials) *Error {

@@ -13,7 +13,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // attempt is one Fetch: one conversation with the server, with the credentials of the moment.
@@ -22,8 +21,7 @@ type attempt struct {
 	limits      Limits
 	path        string
 	credentials Credentials
-	wire        *wire
-	session     transport.UploadPackSession
+	wire        wire
 	listed      *packp.AdvRefs
 }
 
@@ -40,7 +38,7 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 	if r.options.Ref.Commit != "" && r.store.sound() && r.last.err == nil {
 		return r.last.snapshot, nil
 	}
-	if err := a.connect(ctx, r.options.Credentials, r.endpoint); err != nil {
+	if err := a.connect(ctx, r); err != nil {
 		return Snapshot{}, err
 	}
 	defer a.wire.close()
@@ -89,25 +87,20 @@ func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 }
 
 // connect reads the credentials and lists the server's refs. The wire has to be closed unless connect fails.
-func (a *attempt) connect(
-	ctx context.Context, credentials func(context.Context) (Credentials, error), endpoint transport.Endpoint,
-) (err error) {
-	if credentials != nil {
-		if a.credentials, err = credentials(ctx); err != nil {
+func (a *attempt) connect(ctx context.Context, r *Repository) (err error) {
+	if r.options.Credentials != nil {
+		if a.credentials, err = r.options.Credentials(ctx); err != nil {
 			failure := fail(InvalidCredentials, "", "the credentials cannot be read: %s", printable(err.Error()))
 			failure.Err = err
 			return failure
 		}
 	}
-	wire, failure := newWire(a.credentials, a.limits)
+	wire, failure := r.newWire(a.credentials)
 	if failure != nil {
 		return failure
 	}
 	a.wire = wire
-	if a.session, err = wire.session(endpoint, a.credentials.auth()); err == nil {
-		a.listed, err = a.session.AdvertisedReferencesContext(ctx)
-	}
-	if err != nil {
+	if a.listed, err = wire.list(ctx); err != nil {
 		wire.close()
 	}
 	return err
@@ -196,7 +189,7 @@ var errUnknownTip = errors.New("the server does not know the commit that was fet
 
 // receive sends the request and puts the pack that answers it into the store.
 func (a *attempt) receive(ctx context.Context, s *store, request *packp.UploadPackRequest) (err error) {
-	response, err := a.session.UploadPack(ctx, request)
+	response, err := a.wire.ask(ctx, request)
 	if err != nil {
 		return err
 	}

@@ -174,7 +174,7 @@ func TestLimits(t *testing.T) {
 }
 
 // A server that goes silent at any point is left at the deadline, with nothing of the attempt left behind.
-func TestSilentServerEndsAtTheDeadline(t *testing.T) {
+func TestG3SilentServerEndsAtTheDeadline(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", strings.Repeat("1", 1000))
 
@@ -211,25 +211,28 @@ func TestSilentServerEndsAtTheDeadline(t *testing.T) {
 		"before TLS handshake": "https://" + listener.Addr().String() + "/team.git",
 		"in the pack":          stall.URL + "/team.git",
 	} {
-		t.Run(name, func(t *testing.T) {
-			const timeout = 200 * time.Millisecond
-			dir := t.TempDir()
-			r := (&origin{T: t}).open(source.Options{URL: url, Timeout: timeout, Dir: dir})
-			goroutines, files := runtime.NumGoroutine(), openFiles()
-			start := time.Now()
-			refused := r.refused(source.Timeout, "did not finish in time (timeout 200ms)")
-			if took := time.Since(start); took > 20*timeout {
-				t.Errorf("Fetch took %s", took)
-			}
-			if !errors.Is(refused.err, context.DeadlineExceeded) || !refused.err.Transient() {
-				t.Error("the error does not say that the deadline passed")
-			}
-			settle(t, "goroutines", goroutines, runtime.NumGoroutine)
-			settle(t, "open files", files, openFiles)
-			if left, _ := os.ReadDir(dir); len(left) != 0 {
-				t.Errorf("%d stores are left", len(left))
-			}
-		})
+		t.Run(name, func(t *testing.T) { endsAtTheDeadline(t, source.Options{URL: url}) })
+	}
+}
+
+// endsAtTheDeadline fetches from a server that goes silent: the attempt ends in time and leaves nothing behind.
+func endsAtTheDeadline(t *testing.T, options source.Options) {
+	t.Helper()
+	options.Timeout, options.Dir = 200*time.Millisecond, t.TempDir()
+	r := (&origin{T: t}).open(options)
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+	start := time.Now()
+	refused := r.refused(source.Timeout, "did not finish in time (timeout 200ms)")
+	if took := time.Since(start); took > 20*options.Timeout {
+		t.Errorf("Fetch took %s", took)
+	}
+	if !errors.Is(refused.err, context.DeadlineExceeded) || !refused.err.Transient() {
+		t.Error("the error does not say that the deadline passed")
+	}
+	settle(t, "goroutines", goroutines, runtime.NumGoroutine)
+	settle(t, "open files", files, openFiles)
+	if left, _ := os.ReadDir(options.Dir); len(left) != 0 {
+		t.Errorf("%d stores are left", len(left))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Options say what to fetch and how.
 type Options struct {
-	URL  string // an https URL, without credentials; plain http only with AllowInsecure
+	URL  string // an https or ssh URL, or user@host:path, without credentials; plain http only with AllowInsecure
 	Ref  Ref    // which commit; the default branch when zero
 	Path string // the directory that becomes the Snapshot's Tree, slash-separated; the whole repository when empty
 

@@ -83,7 +83,8 @@ type SyncSpec struct {
 
 // GitSource names a path of a Git repository.
 type GitSource struct {
-	// URL is the repository's address: https://…; plain http:// only where Kilter runs with --allow-insecure-git.
+	// URL is the repository's address: https://…, ssh://… or user@host:path; plain http:// only where Kilter runs with
+	// --allow-insecure-git.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	URL string `json:"url"`
@@ -96,7 +97,8 @@ type GitSource struct {
 	// +optional
 	Path string `json:"path,omitempty"`
 
-	// SecretRef names a Secret in the Sync's namespace with the credentials: username and password, or bearerToken, and ca.crt.
+	// SecretRef names a Secret in the Sync's namespace with the credentials. For https: username and password, or bearerToken, and
+	// ca.crt. For ssh: identity and known_hosts, and the identity's passphrase as password.
 	// +optional
 	SecretRef *LocalSecret `json:"secretRef,omitempty"`
 }

@@ -37,14 +37,17 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 	return repository, err
 }
 
-// credentials reads the keys that Flux' users know: username and password, or bearerToken, and ca.crt.
+// credentials reads the keys that Flux' users know. Which of them the URL's protocol needs is source's business.
 func credentials(secret string, data map[string][]byte) (source.Credentials, error) {
 	c := source.Credentials{
 		Username: string(data["username"]), Password: string(data["password"]),
 		BearerToken: string(data["bearerToken"]), CABundle: data["ca.crt"],
+		Identity: data["identity"], PublicKey: data["identity.pub"], KnownHosts: data["known_hosts"],
 	}
-	if c.Password == "" && c.BearerToken == "" && len(c.CABundle) == 0 {
-		return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, ca.crt", secret)
+	for _, key := range []string{"password", "bearerToken", "ca.crt", "identity"} {
+		if len(data[key]) > 0 {
+			return c, nil
+		}
 	}
-	return c, nil
+	return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, identity and known_hosts, ca.crt", secret)
 }
