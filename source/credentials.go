@@ -2,10 +2,13 @@ package source
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,10 +26,26 @@ type Credentials struct {
 	BearerToken string // HTTP bearer authentication; excludes the two above
 	CABundle    []byte // PEM certificates to trust instead of the system's
 
+	Certificate, Key []byte // HTTPS: a client certificate, with its chain, and its private key, in PEM
+
+	Proxy Proxy // HTTP: the proxy to go through; HTTPS_PROXY and its kin of the environment when zero
+
 	Identity   []byte // SSH: a private key, as ssh-keygen writes it (ed25519, rsa, ecdsa)
 	PublicKey  []byte // SSH: its public half, or a certificate of it, as one line; may be empty
 	KnownHosts []byte // SSH: the server's keys, as in ~/.ssh/known_hosts; without them nothing is connected to
 }
+
+// Proxy is an HTTP proxy, and how to authenticate to it.
+type Proxy struct {
+	Address            string // http://, https:// or socks5://, with a port where it is not the usual one
+	Username, Password string
+}
+
+// String tells nothing, for the address may hold a password too.
+func (p Proxy) String() string { return "proxy" }
+
+// GoString is String.
+func (p Proxy) GoString() string { return p.String() }
 
 // String says which kind of credentials these are and nothing of what is in them.
 func (c Credentials) String() string {
@@ -37,6 +56,8 @@ func (c Credentials) String() string {
 		return "SSH key"
 	case c.Username != "" || c.Password != "":
 		return "user name and password"
+	case len(c.Certificate) > 0:
+		return "client certificate"
 	}
 	return "none"
 }
@@ -47,12 +68,13 @@ func (c Credentials) GoString() string { return c.String() }
 // spellings returns every form in which a server might echo the secrets: plain, quoted and as they travel.
 func (c Credentials) spellings() []string {
 	var all []string
-	for _, secret := range []string{c.Password, c.BearerToken} {
+	for _, secret := range []string{c.Password, c.BearerToken, c.Proxy.Password} {
 		if secret != "" {
 			all = append(all, secret, strings.Trim(strconv.Quote(secret), `"`), url.QueryEscape(secret), url.PathEscape(secret))
 		}
 	}
-	return append(all, base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Password)))
+	return append(all, base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Password)),
+		base64.StdEncoding.EncodeToString([]byte(c.Proxy.Username+":"+c.Proxy.Password)))
 }
 
 // auth returns what go-git adds to each request.
@@ -64,6 +86,51 @@ func (c Credentials) auth() transport.AuthMethod {
 		return &githttp.BasicAuth{Username: c.Username, Password: c.Password}
 	}
 	return nil
+}
+
+// tlsConfig returns what to trust and what to show.
+func (c Credentials) tlsConfig() (*tls.Config, *Error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(c.CABundle) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(c.CABundle) {
+			return nil, fail(InvalidCredentials, "give one or more PEM blocks of type CERTIFICATE", "the CA bundle holds no certificate")
+		}
+	}
+	switch {
+	case len(c.Certificate) == 0 && len(c.Key) == 0:
+		return config, nil
+	case len(c.Certificate) == 0 || len(c.Key) == 0:
+		return nil, fail(InvalidCredentials, "give both or neither", "of a client certificate and its key only one is given")
+	}
+	pair, err := tls.X509KeyPair(c.Certificate, c.Key)
+	if err != nil {
+		return nil, fail(InvalidCredentials, "give both in PEM, the certificate before its chain",
+			"the client certificate and its key cannot be used: %s", printable(err.Error()))
+	}
+	config.Certificates = []tls.Certificate{pair}
+	return config, nil
+}
+
+// proxy returns how to find the proxy for a request.
+func (c Credentials) proxy() (func(*http.Request) (*url.URL, error), *Error) {
+	const give = "give it as http://proxy.example.com:3128, and user name and password beside it"
+	if c.Proxy == (Proxy{}) {
+		return http.ProxyFromEnvironment, nil
+	}
+	address, err := url.Parse(c.Proxy.Address)
+	switch {
+	case err != nil || address.Hostname() == "":
+		return nil, fail(InvalidCredentials, give, "the proxy's address is malformed")
+	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, address.Scheme):
+		return nil, fail(InvalidCredentials, give, "the proxy's protocol is not supported")
+	case address.User != nil:
+		return nil, fail(InvalidCredentials, give, "the proxy's address carries credentials")
+	}
+	if c.Proxy.Username != "" || c.Proxy.Password != "" {
+		address.User = url.UserPassword(c.Proxy.Username, c.Proxy.Password)
+	}
+	return http.ProxyURL(address), nil
 }
 
 // signer returns the SSH key. What cannot be read is never quoted.

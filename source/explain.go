@@ -62,7 +62,11 @@ func (a *attempt) scrub(text string) string {
 // explainWire turns what the wire remembers into an Error that tells the user what to do.
 func (a *attempt) explainWire(failure error) *Error {
 	if status, ok := errors.AsType[*statusError](failure); ok {
-		return explainStatus(status.code, a.credentials)
+		refused := explainStatus(status.code, a.credentials)
+		if refused.Reason == ServerError {
+			a.rest = status.after
+		}
+		return refused
 	}
 	if refused := a.explainSSH(failure); refused != nil {
 		return refused
@@ -85,11 +89,18 @@ func (a *attempt) explainWire(failure error) *Error {
 	if header, ok := errors.AsType[tls.RecordHeaderError](failure); ok && string(header.RecordHeader[:]) == "HTTP/" {
 		return fail(Unreachable, "check the URL's port", "the server speaks http where https is expected")
 	}
+	if refused, ok := errors.AsType[*proxyError](failure); ok {
+		return explainProxy(refused.code)
+	}
 	if dns, ok := errors.AsType[*net.DNSError](failure); ok {
 		return fail(Unreachable, "check the URL and the name server", "cannot find host %s", printable(dns.Name))
 	}
 	if op, ok := errors.AsType[*net.OpError](failure); ok && op.Op == "dial" {
 		return fail(Unreachable, lookAtNetwork, "cannot connect: %s", printable(op.Err.Error()))
+	} else if ok && op.Op == "remote error" { // an alert, whose type package tls keeps to itself
+		return explainAlert(op.Err, a.credentials)
+	} else if ok && op.Op == "proxyconnect" {
+		return fail(Unreachable, "check the proxy's address", "cannot connect to the proxy: %s", printable(op.Err.Error()))
 	} else if ok {
 		return fail(Unreachable, lookAtNetwork, "the connection broke: %s", printable(op.Err.Error()))
 	}
@@ -120,6 +131,24 @@ func (a *attempt) explainSSH(failure error) *Error {
 	return nil
 }
 
+// explainAlert is what the server says of our side of TLS.
+func explainAlert(alert error, credentials Credentials) *Error {
+	if len(credentials.Certificate) > 0 {
+		return fail(AuthenticationFailed, "give one that is valid, and that a CA of the server has signed",
+			"the server does not accept the client certificate: %s", printable(alert.Error()))
+	}
+	return fail(AuthenticationFailed, "give a client certificate and its key, if the server wants one",
+		"the server ends the TLS handshake: %s", printable(alert.Error()))
+}
+
+func explainProxy(code int) *Error {
+	if code == http.StatusProxyAuthRequired {
+		return fail(AuthenticationFailed, "give the proxy's user name and password beside its address, or check them",
+			"the proxy does not know us (%d)", code)
+	}
+	return fail(Unreachable, "let the proxy connect to the server, or use another", "the proxy does not connect to the server (%d)", code)
+}
+
 func explainStatus(code int, credentials Credentials) *Error {
 	switch {
 	case code == http.StatusUnauthorized && credentials.auth() == nil:
@@ -128,6 +157,8 @@ func explainStatus(code int, credentials Credentials) *Error {
 	case code == http.StatusUnauthorized:
 		return fail(AuthenticationFailed, "check that they are right and have not expired",
 			"the server does not accept the %s (401)", credentials)
+	case code == http.StatusProxyAuthRequired:
+		return explainProxy(code)
 	case code == http.StatusForbidden:
 		return fail(AccessDenied, "let the account read the repository, or use another",
 			"the server denies access, with credentials: %s (403)", credentials)

@@ -23,6 +23,7 @@ type attempt struct {
 	credentials Credentials
 	wire        wire
 	listed      *packp.AdvRefs
+	rest        time.Duration // how long the server wants to be left alone
 }
 
 // fetch is Fetch with plain errors, which attempt.explain turns into one *Error.

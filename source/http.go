@@ -3,13 +3,14 @@ package source
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -26,12 +27,17 @@ type httpWire struct {
 
 // What the wire itself refuses; everything else that it remembers comes from net/http.
 type (
-	statusError   struct{ code int }
+	statusError struct {
+		code  int
+		after time.Duration // when to come back, as the server says; zero when it does not
+	}
+	proxyError    struct{ code int } // what the proxy says instead of connecting
 	redirectError struct{ host string }
 	notGitError   struct{ contentType string }
 )
 
 func (e *statusError) Error() string   { return fmt.Sprintf("the server answered %d", e.code) }
+func (e *proxyError) Error() string    { return fmt.Sprintf("the proxy answered %d", e.code) }
 func (e *redirectError) Error() string { return "the server redirects to another host" }
 func (e *notGitError) Error() string   { return "the server's answer is not Git" }
 
@@ -40,20 +46,27 @@ func newHTTPWire(endpoint transport.Endpoint, credentials Credentials, limits Li
 	if credentials.BearerToken != "" && (credentials.Username != "" || credentials.Password != "") {
 		return nil, fail(InvalidCredentials, "keep one of the two", "both a bearer token and a user name or password are given")
 	}
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(credentials.CABundle) > 0 {
-		tlsConfig.RootCAs = x509.NewCertPool()
-		if !tlsConfig.RootCAs.AppendCertsFromPEM(credentials.CABundle) {
-			return nil, fail(InvalidCredentials, "give one or more PEM blocks of type CERTIFICATE", "the CA bundle holds no certificate")
-		}
+	tlsConfig, failure := credentials.tlsConfig()
+	if failure != nil {
+		return nil, failure
+	}
+	proxy, failure := credentials.proxy()
+	if failure != nil {
+		return nil, failure
 	}
 	w := &httpWire{
 		limits: limits,
 		base: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy:                  proxy,
 			TLSClientConfig:        tlsConfig,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
+			OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+				if answer.StatusCode != http.StatusOK {
+					return &proxyError{code: answer.StatusCode}
+				}
+				return nil
+			},
 		},
 	}
 	client := githttp.NewClient(&http.Client{Transport: w, CheckRedirect: w.checkRedirect})
@@ -103,7 +116,7 @@ func (w *httpWire) RoundTrip(request *http.Request) (*http.Response, error) {
 		response.Body = http.NoBody
 		return response, nil
 	case response.StatusCode != http.StatusOK:
-		err = &statusError{code: response.StatusCode}
+		err = &statusError{code: response.StatusCode, after: retryAfter(response.Header, time.Now())}
 	case contentType != wanted:
 		err = &notGitError{contentType: cmp.Or(contentType, "an unknown type")}
 	default:
@@ -119,4 +132,16 @@ func (w *httpWire) RoundTrip(request *http.Request) (*http.Response, error) {
 type cappedBody struct {
 	*capped
 	io.Closer
+}
+
+// retryAfter reads the header of that name: seconds, or a date (RFC 9110, 10.2.3).
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	text := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path"
 	"strings"
@@ -32,6 +33,8 @@ type Options struct {
 	// Credentials is asked at the start of each Fetch, so that credentials may change; anonymous when nil. The text of
 	// an error it returns is shown to users.
 	Credentials func(context.Context) (Credentials, error)
+
+	Clock func() time.Time // time.Now when nil
 }
 
 // Limits bound what a repository may cost. A zero field stands for its default.
@@ -54,7 +57,13 @@ type Repository struct {
 	store    *store  // what was fetched last; nil before the first fetch
 	previous *store  // the store before, which older snapshots may still read
 	last     outcome // what the newest commit came to
+
+	until   time.Time // the server wants to be left alone until then,
+	because *Error    // as it said with this
 }
+
+// longestRest is the most that a server's Retry-After is believed.
+const longestRest = 10 * time.Minute
 
 // outcome is what one commit came to: a Snapshot, or the Error that any fetch of the same commit ends with.
 type outcome struct {
@@ -92,6 +101,9 @@ func open(options Options) (*Repository, *Error) {
 	}
 	if options.Path, failure = cleanPath(options.Path); failure != nil {
 		return nil, failure
+	}
+	if options.Clock == nil {
+		options.Clock = time.Now
 	}
 	options.Timeout = orDefault(options.Timeout, time.Minute)
 	options.Limits = Limits{
@@ -132,11 +144,18 @@ func (r *Repository) URL() string { return r.url }
 //
 // A Snapshot can be read until Close, and otherwise at least until two more commits have been fetched.
 //
+// A server that is overloaded and names a time (429 or 5xx with Retry-After) is not asked again before, nor later than ten minutes:
+// until then the same error comes back.
+//
 // Fetch returns within Options.Timeout. Its errors are always *Error. There is no Snapshot with an empty Tree: where
 // nothing was found there is an error.
 func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.options.Clock().Before(r.until) {
+		known := *r.because
+		return Snapshot{}, &known
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
 	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path}
@@ -144,6 +163,10 @@ func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 	if err != nil {
 		failure := a.explain(ctx, err)
 		failure.URL = r.url
+		if a.rest > 0 {
+			r.until, r.because = r.options.Clock().Add(min(a.rest, longestRest)), failure
+			failure.Hint = fmt.Sprintf("it wants to be left alone until %s; %s", r.until.UTC().Format(time.RFC3339), failure.Hint)
+		}
 		return Snapshot{}, failure
 	}
 	return snapshot, nil

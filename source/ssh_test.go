@@ -22,7 +22,7 @@ type sshOrigin struct {
 
 // newSSHOrigin serves a repository with one file over sshd, which has a host key of each kind and lets in the user's keys. Where
 // there is no sshd the test is skipped, but never in CI.
-func newSSHOrigin(t *testing.T, config string, users ...string) *sshOrigin {
+func newSSHOrigin(t *testing.T, users ...string) *sshOrigin {
 	t.Helper()
 	if _, err := gitserver.SSHD(); err != nil {
 		if os.Getenv("CI") != "" {
@@ -39,7 +39,7 @@ func newSSHOrigin(t *testing.T, config string, users ...string) *sshOrigin {
 	for _, kind := range []string{"ed25519", "rsa", "ecdsa"} {
 		o.key("host-"+kind, kind, "")
 	}
-	o.serve(config, authorized)
+	o.serve("", authorized)
 	return o
 }
 
@@ -98,7 +98,7 @@ func (o *sshOrigin) with(c source.Credentials) *opened {
 }
 
 func TestSSHFetchesOnlyWhatIsNew(t *testing.T) {
-	o := newSSHOrigin(t, "", "ann")
+	o := newSSHOrigin(t, "ann")
 	r := o.with(o.as("ann"))
 	first := r.fetch()
 	if got := content(t, first, "prod/a"); got != "1" {
@@ -137,7 +137,7 @@ func TestSSHFetchesOnlyWhatIsNew(t *testing.T) {
 
 func TestSSHKeys(t *testing.T) {
 	kinds := []string{"ed25519", "rsa", "ecdsa"}
-	o := newSSHOrigin(t, "")
+	o := newSSHOrigin(t)
 	authorized := ""
 	for _, kind := range kinds {
 		authorized += o.key(kind, kind, "") + "\n" + o.key(kind+"-sealed", kind, canary) + "\n"
@@ -187,7 +187,7 @@ func loginName(t *testing.T) string {
 }
 
 func TestSSHCredentialsThatDoNotFit(t *testing.T) {
-	o := newSSHOrigin(t, "", "ann")
+	o := newSSHOrigin(t, "ann")
 	o.key("bob", "", "")
 	good := o.as("ann")
 	for name, c := range map[string]struct {
@@ -243,7 +243,7 @@ func TestSSHCredentialsThatDoNotFit(t *testing.T) {
 }
 
 func TestG18KnownHosts(t *testing.T) {
-	o := newSSHOrigin(t, "", "ann")
+	o := newSSHOrigin(t, "ann")
 	o.key("other", "", "")
 	host, port, _ := strings.Cut(o.ssh.Address(), ":")
 	at := "[" + host + "]:" + port + " "
@@ -304,7 +304,7 @@ func TestG18KnownHosts(t *testing.T) {
 }
 
 func TestSSHHostCertificate(t *testing.T) {
-	o := newSSHOrigin(t, "", "ann")
+	o := newSSHOrigin(t, "ann")
 	o.key("ca", "", "")
 	o.keygen("-q", "-s", o.file("ca"), "-I", "host", "-h", "-n", "127.0.0.1", o.file("host-ed25519.pub"))
 	o.serve("HostCertificate "+o.file("host-ed25519-cert.pub"), string(o.read("ann.pub")))

@@ -2,7 +2,6 @@ package source_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -85,16 +84,6 @@ func TestRefsThatCannotBe(t *testing.T) {
 			continue
 		}
 		checkError(t, err, source.InvalidRef)
-	}
-}
-
-func TestCredentialsArePrintedWithoutSecrets(t *testing.T) {
-	for _, c := range []source.Credentials{{Username: "u", Password: canary}, {BearerToken: canary}} {
-		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-			if text := fmt.Sprintf(format, c); strings.Contains(text, canary) {
-				t.Errorf("%s prints %s", format, text)
-			}
-		}
 	}
 }
 

@@ -180,6 +180,9 @@ func (s *Sync) Validate() error {
 	if spec.Git.SecretRef != nil && spec.Git.SecretRef.Name == "" {
 		wrong("spec.git.secretRef.name", "required: the Secret that holds the credentials")
 	}
+	if spec.Git.ProxySecretRef != nil && spec.Git.ProxySecretRef.Name == "" {
+		wrong("spec.git.proxySecretRef.name", "required: the Secret that holds the proxy's address")
+	}
 	if set := spec.Git.Ref.count(); set > 1 {
 		wrong("spec.git.ref", "names %d refs: keep one of branch, tag, commit and name", set)
 	}

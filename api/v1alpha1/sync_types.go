@@ -97,10 +97,15 @@ type GitSource struct {
 	// +optional
 	Path string `json:"path,omitempty"`
 
-	// SecretRef names a Secret in the Sync's namespace with the credentials. For https: username and password, or bearerToken, and
-	// ca.crt. For ssh: identity and known_hosts, and the identity's passphrase as password.
+	// SecretRef names a Secret in the Sync's namespace with the credentials. For https: username and password, or bearerToken, or
+	// tls.crt and tls.key; and ca.crt. For ssh: identity and known_hosts, and the identity's passphrase as password.
 	// +optional
 	SecretRef *LocalSecret `json:"secretRef,omitempty"`
+
+	// ProxySecretRef names a Secret in the Sync's namespace with the address of an HTTP proxy and, where it wants them, username and
+	// password. Without it the proxy of Kilter's environment is used, if there is one.
+	// +optional
+	ProxySecretRef *LocalSecret `json:"proxySecretRef,omitempty"`
 }
 
 // GitRef selects a commit by at most one of its fields.

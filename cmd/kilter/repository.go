@@ -21,14 +21,8 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 		Dir:           a.storeDir(sync),
 		AllowInsecure: a.allowInsecureGit,
 	}
-	if git.SecretRef != nil {
-		options.Credentials = func(ctx context.Context) (source.Credentials, error) {
-			data, err := cluster.Secret(ctx, sync.Namespace, git.SecretRef.Name)
-			if err != nil {
-				return source.Credentials{}, fmt.Errorf("%w; spec.git.secretRef names it", err)
-			}
-			return credentials(sync.Namespace+"/"+git.SecretRef.Name, data)
-		}
+	if git.SecretRef != nil || git.ProxySecretRef != nil {
+		options.Credentials = func(ctx context.Context) (source.Credentials, error) { return readCredentials(ctx, sync, cluster) }
 	}
 	repository, err := source.Open(options)
 	if refused, ok := errors.AsType[*source.Error](err); ok && refused.Reason == source.InsecureURL {
@@ -37,17 +31,44 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 	return repository, err
 }
 
+// readCredentials reads the Secrets that a Sync names.
+func readCredentials(ctx context.Context, sync *v1alpha1.Sync, cluster *reconcile.Cluster) (c source.Credentials, err error) {
+	if ref := sync.Spec.Git.SecretRef; ref != nil {
+		data, err := cluster.Secret(ctx, sync.Namespace, ref.Name)
+		if err != nil {
+			return c, fmt.Errorf("%w; spec.git.secretRef names it", err)
+		}
+		if c, err = credentials(sync.Namespace+"/"+ref.Name, data); err != nil {
+			return c, err
+		}
+	}
+	if ref := sync.Spec.Git.ProxySecretRef; ref != nil {
+		data, err := cluster.Secret(ctx, sync.Namespace, ref.Name)
+		if err != nil {
+			return c, fmt.Errorf("%w; spec.git.proxySecretRef names it", err)
+		}
+		if len(data["address"]) == 0 {
+			return c, fmt.Errorf("Secret %s/%s lacks the key address, such as http://proxy.example.com:3128", sync.Namespace, ref.Name)
+		}
+		c.Proxy = source.Proxy{
+			Address: string(data["address"]), Username: string(data["username"]), Password: string(data["password"]),
+		}
+	}
+	return c, nil
+}
+
 // credentials reads the keys that Flux' users know. Which of them the URL's protocol needs is source's business.
 func credentials(secret string, data map[string][]byte) (source.Credentials, error) {
 	c := source.Credentials{
 		Username: string(data["username"]), Password: string(data["password"]),
 		BearerToken: string(data["bearerToken"]), CABundle: data["ca.crt"],
+		Certificate: data["tls.crt"], Key: data["tls.key"],
 		Identity: data["identity"], PublicKey: data["identity.pub"], KnownHosts: data["known_hosts"],
 	}
-	for _, key := range []string{"password", "bearerToken", "ca.crt", "identity"} {
+	for _, key := range []string{"password", "bearerToken", "ca.crt", "tls.crt", "identity"} {
 		if len(data[key]) > 0 {
 			return c, nil
 		}
 	}
-	return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, identity and known_hosts, ca.crt", secret)
+	return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, identity and known_hosts, tls.crt and tls.key, ca.crt", secret)
 }
