@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -24,7 +25,7 @@ type target struct {
 func (r Ref) validate() (Ref, *Error) {
 	r.Commit = Commit(strings.ToLower(string(r.Commit)))
 	given := 0
-	for _, field := range []string{r.Branch, r.Tag, string(r.Commit), r.Name} {
+	for _, field := range []string{r.Branch, r.Tag, r.SemVer, string(r.Commit), r.Name} {
 		if field != "" {
 			given++
 		}
@@ -32,7 +33,7 @@ func (r Ref) validate() (Ref, *Error) {
 	name := r.fullName()
 	switch {
 	case given > 1:
-		return r, fail(InvalidRef, "keep one of them", "more than one of branch, tag, commit and name is given")
+		return r, fail(InvalidRef, "keep one of them", "more than one of branch, tag, semver, commit and name is given")
 	case r.Commit != "" && !fullCommit.MatchString(string(r.Commit)):
 		return r, fail(InvalidRef, "give the full ID, as `git rev-parse HEAD` prints it",
 			"commit %s is not a full commit ID of 40 hexadecimal digits", printable(string(r.Commit)))
@@ -40,10 +41,13 @@ func (r Ref) validate() (Ref, *Error) {
 		return r, fail(InvalidRef, "give a full name such as refs/heads/main, or a branch or tag by its short name",
 			"%s is not a valid ref name", printable(name))
 	}
+	if _, err := semver.NewConstraint(r.SemVer); r.SemVer != "" && err != nil {
+		return r, fail(InvalidRef, `write it as ">=1.2 <2", "1.x" or "~1.4"`, "%s is not a range of versions", printable(r.SemVer))
+	}
 	return r, nil
 }
 
-// fullName returns the name that the server knows the ref by; empty for a commit and for the default branch.
+// fullName returns the name that the server knows the ref by; empty for a commit, a range and the default branch.
 func (r Ref) fullName() string {
 	switch {
 	case r.Branch != "":
@@ -67,6 +71,8 @@ func (r Ref) resolve(listed *packp.AdvRefs) (target, *Error) {
 	switch {
 	case r.Commit != "":
 		return target{want: plumbing.NewHash(string(r.Commit)), pinned: true}, nil
+	case r.SemVer != "":
+		return resolveRange(r.SemVer, listed)
 	case r.fullName() == "":
 		return resolveDefault(listed)
 	}
@@ -99,6 +105,33 @@ func resolveDefault(listed *packp.AdvRefs) (target, *Error) {
 	}
 	return target{}, fail(RefNotFound, "name a branch; the repository has "+enumerate(shortNames(listed, "refs/heads/")),
 		"the repository's default branch does not exist")
+}
+
+// resolveRange finds the highest version among the tags. A tag is a version when it has all three numbers, with or without a "v"
+// before them. A pre-release counts only where the range names one (">=1.2.0-0" names them all). Of two tags of the same version,
+// which may differ in what stands after "+", the last one in the order of names counts.
+func resolveRange(text string, listed *packp.AdvRefs) (target, *Error) {
+	versions, err := semver.NewConstraint(text)
+	if err != nil {
+		return target{}, fail(InvalidRef, "", "%s is not a range of versions", printable(text))
+	}
+	tags := shortNames(listed, "refs/tags/")
+	var highest *semver.Version
+	name := ""
+	for _, tag := range tags {
+		version, err := semver.StrictNewVersion(strings.TrimPrefix(tag, "v"))
+		if err == nil && versions.Check(version) && (highest == nil || !version.LessThan(highest)) {
+			highest, name = version, tag
+		}
+	}
+	if highest == nil {
+		hint := "the repository has no tags"
+		if len(tags) > 0 {
+			hint = "the repository has the tags " + enumerate(tags)
+		}
+		return target{}, fail(RefNotFound, hint, "no tag is a version in the range %s", printable(text))
+	}
+	return target{want: listed.References["refs/tags/"+name], revision: name}, nil
 }
 
 func notListed(kind, name string, others []string) *Error {

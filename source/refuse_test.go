@@ -38,7 +38,7 @@ func TestBasicAuthentication(t *testing.T) {
 		refused(source.InvalidCredentials, "no certificate")
 }
 
-func TestCredentialsAreReadAtEachFetch(t *testing.T) {
+func TestG17CredentialsAreReadAtEachFetch(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{Username: "ann", Password: canary})
 	o.push("a", "1")
 	current, unreadable := source.Credentials{Username: "ann", Password: canary + "-old"}, error(nil)
@@ -52,7 +52,7 @@ func TestCredentialsAreReadAtEachFetch(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
+func TestG18TLS(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	front := httptest.NewUnstartedServer(o.server)
@@ -68,7 +68,7 @@ func TestTLS(t *testing.T) {
 	o.open(source.Options{}).refused(source.Unreachable, "speaks http where https is expected")
 }
 
-func TestServerThatMisbehaves(t *testing.T) {
+func TestG5G6G7ServerThatMisbehaves(t *testing.T) {
 	answer := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -118,7 +118,7 @@ func TestServerThatMisbehaves(t *testing.T) {
 	}
 }
 
-func TestUnreachable(t *testing.T) {
+func TestG1Unreachable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func TestRedirects(t *testing.T) {
+func TestG20Redirects(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	real := o.url
@@ -251,7 +251,7 @@ func TestInterruptedFetch(t *testing.T) {
 	}
 }
 
-func TestTruncatedPack(t *testing.T) {
+func TestG4TruncatedPack(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		o := newOrigin(t, gitserver.Options{})
 		o.push("a", "1")

@@ -43,6 +43,7 @@ type Snapshot struct {
 type Ref struct {
 	Branch string // a branch's short name, such as "main"
 	Tag    string // a tag's short name; annotated tags are followed to their commit
+	SemVer string // a range of versions, such as ">=1.2 <2": the highest tag in it, "1.4.0" or "v1.4.0"
 	Commit Commit // a full commit ID
 	Name   string // a full ref name, such as "refs/heads/main"
 }

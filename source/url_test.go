@@ -72,6 +72,8 @@ func TestRefsThatCannotBe(t *testing.T) {
 		{Branch: "a..b"},
 		{Branch: "a b"},
 		{Tag: "x\n"},
+		{SemVer: "latest"},
+		{SemVer: ">=1", Tag: "v1"},
 		{Name: "main"},
 		{Name: "HEAD"},
 		{Commit: "abc1234"},

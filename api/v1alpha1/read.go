@@ -184,7 +184,7 @@ func (s *Sync) Validate() error {
 		wrong("spec.git.proxySecretRef.name", "required: the Secret that holds the proxy's address")
 	}
 	if set := spec.Git.Ref.count(); set > 1 {
-		wrong("spec.git.ref", "names %d refs: keep one of branch, tag, commit and name", set)
+		wrong("spec.git.ref", "names %d refs: keep one of branch, tag, semver, commit and name", set)
 	}
 	if c := spec.Git.Ref.Commit; c != "" && !commitPattern.MatchString(c) {
 		wrong("spec.git.ref.commit", "must be a full commit ID of 40 lower-case hexadecimal digits")
@@ -209,7 +209,7 @@ func (s *Sync) Validate() error {
 
 func (r GitRef) count() int {
 	set := 0
-	for _, field := range []string{r.Branch, r.Tag, r.Commit, r.Name} {
+	for _, field := range []string{r.Branch, r.Tag, r.SemVer, r.Commit, r.Name} {
 		if field != "" {
 			set++
 		}

@@ -118,6 +118,9 @@ type GitRef struct {
 	// Tag is a tag's short name.
 	// +optional
 	Tag string `json:"tag,omitempty"`
+	// SemVer is a range of versions, such as ">=1.2 <2": the highest tag in it is followed.
+	// +optional
+	SemVer string `json:"semver,omitempty"`
 	// Commit is a full commit ID.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
 	// +optional

@@ -16,7 +16,10 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 	git := sync.Spec.Git
 	options := source.Options{
 		URL:           git.URL,
-		Ref:           source.Ref{Branch: git.Ref.Branch, Tag: git.Ref.Tag, Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name},
+		Ref: source.Ref{
+			Branch: git.Ref.Branch, Tag: git.Ref.Tag, SemVer: git.Ref.SemVer,
+			Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name,
+		},
 		Path:          git.Path,
 		Dir:           a.storeDir(sync),
 		AllowInsecure: a.allowInsecureGit,
