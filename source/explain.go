@@ -40,6 +40,9 @@ func (a *attempt) explain(ctx context.Context, err error) *Error {
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return fail(EmptyRepository, "push a first commit", "the repository is empty")
 	}
+	if long, ok := errors.AsType[*tooLongError](err); ok {
+		return fail(TooLarge, "use a smaller repository", "object %s is larger than %d bytes", long.hash, long.limit)
+	}
 	if broken, ok := errors.AsType[*storeError](err); ok {
 		e := fail(StoreFailed, "check that the directory can be written and has space", "cannot %s", printable(broken.Error()))
 		e.Err = broken

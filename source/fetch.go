@@ -62,7 +62,7 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 
 // move fetches what the ref points to now and sets r.last. Unless it returns an error, r.store is sound.
 func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
-	if r.store.sound() && !r.store.full(a.limits) && !r.store.tip.IsZero() {
+	if r.store.sound() && !r.store.full() && !r.store.tip.IsZero() {
 		result, err := a.advance(ctx, r.store, t, r.last.snapshot.Tree)
 		if err == nil {
 			r.last = result
@@ -74,7 +74,7 @@ func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 		// Whatever went wrong, from a store damaged on disk to a history rewritten on the server: a fresh clone mends it.
 		a.wire.forget()
 	}
-	fresh, err := newStore(r.options.Dir)
+	fresh, err := newStore(r.options.Dir, a.limits)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,9 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 		err = a.receive(ctx, s, a.request(slices.Collect(maps.Values(a.listed.References))...))
 	}
 	if err != nil {
+		if failure := a.explain(ctx, err); failure.Reason == TooLarge { // it will not shrink: do not fetch it again
+			return outcome{want: t.want, err: failure}, nil
+		}
 		return outcome{}, err
 	}
 	if t.pinned && !s.has(t.want) {

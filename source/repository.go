@@ -43,6 +43,12 @@ type Limits struct {
 	PackBytes int64 // the length of one pack, as it is sent; 1 GiB
 	Files     int   // the number of files and directories below the path; 250,000
 	Packs     int   // how many packs a store may gather before it is started afresh; 50
+
+	Objects       int   // the number of objects in one pack; 1,000,000
+	UnpackedBytes int64 // what the objects of one pack come to; 4 GiB
+	// ObjectBytes bounds every object that has to be held in memory: directories, commits, tags, and files that are stored as a
+	// difference; 32 MiB. Other files may be larger, but only their beginning can be read.
+	ObjectBytes int64
 }
 
 // Repository is one path of one ref of one Git repository, fetched again and again. It keeps an object store on disk
@@ -64,6 +70,9 @@ type Repository struct {
 
 // longestRest is the most that a server's Retry-After is believed.
 const longestRest = 10 * time.Minute
+
+// maxObjectBytes is the default of Limits.ObjectBytes, and the limit for local repositories.
+const maxObjectBytes = 32 << 20
 
 // outcome is what one commit came to: a Snapshot, or the Error that any fetch of the same commit ends with.
 type outcome struct {
@@ -111,6 +120,10 @@ func open(options Options) (*Repository, *Error) {
 		PackBytes: orDefault(options.Limits.PackBytes, 1<<30),
 		Files:     orDefault(options.Limits.Files, 250_000),
 		Packs:     orDefault(options.Limits.Packs, 50),
+
+		Objects:       orDefault(options.Limits.Objects, 1_000_000),
+		UnpackedBytes: orDefault(options.Limits.UnpackedBytes, 4<<30),
+		ObjectBytes:   orDefault(options.Limits.ObjectBytes, maxObjectBytes),
 	}
 	if err := removeStores(options.Dir); err != nil {
 		return nil, fail(StoreFailed, "check that the directory can be written", "cannot %s", printable(err.Error()))

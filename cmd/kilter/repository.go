@@ -15,7 +15,7 @@ import (
 func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.Repository, error) {
 	git := sync.Spec.Git
 	options := source.Options{
-		URL:           git.URL,
+		URL: git.URL,
 		Ref: source.Ref{
 			Branch: git.Ref.Branch, Tag: git.Ref.Tag, SemVer: git.Ref.SemVer,
 			Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name,
