@@ -32,6 +32,7 @@ const (
 	PathNotFound         Reason = "PathNotFound"         // the commit has no directory at the path
 	EmptyPath            Reason = "EmptyPath"            // the path holds no file
 	UnsupportedEntry     Reason = "UnsupportedEntry"     // a symbolic link, a submodule or an odd name inside the path
+	Unverified           Reason = "Unverified"           // the commit or tag is not signed by a trusted key
 	TooLarge             Reason = "TooLarge"             // more refs, bytes or files than the limits allow
 
 	Unreachable Reason = "Unreachable" // no connection: DNS, refused, reset

@@ -23,6 +23,7 @@ type attempt struct {
 	credentials Credentials
 	wire        wire
 	listed      *packp.AdvRefs
+	keys        jury
 	rest        time.Duration // how long the server wants to be left alone
 }
 
@@ -36,7 +37,11 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 	if r.closed {
 		return Snapshot{}, fail(StoreFailed, "open it again", "the repository is closed")
 	}
-	if r.options.Ref.Commit != "" && r.store.sound() && r.last.err == nil {
+	var failure *Error
+	if a.keys, failure = r.options.Verify.readKeys(ctx); failure != nil {
+		return Snapshot{}, failure
+	}
+	if r.options.Ref.Commit != "" && r.store.sound() && r.last.err == nil && r.last.judged == a.keys.id {
 		return r.last.snapshot, nil
 	}
 	if err := a.connect(ctx, r); err != nil {
@@ -47,7 +52,7 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 	if failure != nil {
 		return Snapshot{}, failure
 	}
-	if r.last.outdated(t, a.listed) || !r.store.sound() {
+	if r.last.outdated(t, a.listed, a.keys) || !r.store.sound() {
 		if err := r.move(ctx, a, t); err != nil {
 			return Snapshot{}, err
 		}
@@ -141,12 +146,12 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 	}
 	if err != nil {
 		if failure := a.explain(ctx, err); failure.Reason == TooLarge { // it will not shrink: do not fetch it again
-			return outcome{want: t.want, err: failure}, nil
+			return outcome{want: t.want, name: t.name, judged: a.keys.id, err: failure}, nil
 		}
 		return outcome{}, err
 	}
 	if t.pinned && !s.has(t.want) {
-		return outcome{want: t.want, searched: a.listed.References, err: fail(RefNotFound,
+		return outcome{want: t.want, judged: a.keys.id, searched: a.listed.References, err: fail(RefNotFound,
 			"push it, or name one that a branch or tag leads to", "commit %s not found", t.want)}, nil
 	}
 	return a.read(ctx, s, t, nil)
@@ -156,7 +161,10 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 // the tag before it, is part of the outcome; any error is about the store.
 func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (outcome, error) {
 	commit, root, err := s.peel(t.want)
-	result := outcome{want: t.want, commit: commit}
+	result := outcome{want: t.want, name: t.name, commit: commit, judged: a.keys.id}
+	if err == nil {
+		result.snapshot.Signer, err = a.keys.judge(s, t, commit)
+	}
 	if err == nil {
 		w := walk{store: s, limit: a.limits.Files, before: before}
 		result.snapshot.Tree, err = w.read(ctx, root, a.path)
@@ -165,7 +173,7 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 		if !commit.IsZero() {
 			failure.Message = fmt.Sprintf("%s in commit %s", failure.Message, Commit(commit.String()).Short())
 		}
-		result.err = failure
+		result.err, result.snapshot = failure, Snapshot{}
 		return result, nil
 	}
 	if err != nil {

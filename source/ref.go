@@ -18,6 +18,7 @@ var fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 type target struct {
 	want     plumbing.Hash // the object to ask for: a commit, or an annotated tag that leads to one
 	revision string        // what stands before "@" in the revision; empty for a commit
+	name     string        // the full name of the ref; empty for a commit
 	pinned   bool          // the Ref is a commit: it may be no tip, and it can never move
 }
 
@@ -76,14 +77,15 @@ func (r Ref) resolve(listed *packp.AdvRefs) (target, *Error) {
 	case r.fullName() == "":
 		return resolveDefault(listed)
 	}
-	want, found := listed.References[r.fullName()]
+	name := r.fullName()
+	want, found := listed.References[name]
 	switch {
 	case found && r.Branch != "":
-		return target{want: want, revision: r.Branch}, nil
+		return target{want: want, revision: r.Branch, name: name}, nil
 	case found && r.Tag != "":
-		return target{want: want, revision: r.Tag}, nil
+		return target{want: want, revision: r.Tag, name: name}, nil
 	case found:
-		return target{want: want, revision: r.Name}, nil
+		return target{want: want, revision: r.Name, name: name}, nil
 	case r.Branch != "":
 		return target{}, notListed("branch", r.Branch, shortNames(listed, "refs/heads/"))
 	case r.Tag != "":
@@ -97,7 +99,7 @@ func resolveDefault(listed *packp.AdvRefs) (target, *Error) {
 	for _, symref := range listed.Capabilities.Get(capability.SymRef) {
 		name, isHead := strings.CutPrefix(symref, "HEAD:")
 		if want, found := listed.References[name]; isHead && found {
-			return target{want: want, revision: plumbing.ReferenceName(name).Short()}, nil
+			return target{want: want, revision: plumbing.ReferenceName(name).Short(), name: name}, nil
 		}
 	}
 	if listed.Head != nil {
@@ -131,7 +133,7 @@ func resolveRange(text string, listed *packp.AdvRefs) (target, *Error) {
 		}
 		return target{}, fail(RefNotFound, hint, "no tag is a version in the range %s", printable(text))
 	}
-	return target{want: listed.References["refs/tags/"+name], revision: name}, nil
+	return target{want: listed.References["refs/tags/"+name], revision: name, name: "refs/tags/" + name}, nil
 }
 
 func notListed(kind, name string, others []string) *Error {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,6 +34,8 @@ type Options struct {
 	// Credentials is asked at the start of each Fetch, so that credentials may change; anonymous when nil. The text of
 	// an error it returns is shown to users.
 	Credentials func(context.Context) (Credentials, error)
+
+	Verify *Verification // the signatures to ask for; none when nil
 
 	Clock func() time.Time // time.Now when nil
 }
@@ -77,17 +80,19 @@ const maxObjectBytes = 32 << 20
 // outcome is what one commit came to: a Snapshot, or the Error that any fetch of the same commit ends with.
 type outcome struct {
 	want     plumbing.Hash // what the ref pointed to
+	name     string        // the ref's full name
 	commit   plumbing.Hash
 	snapshot Snapshot
 	err      *Error
+	judged   [sha256.Size]byte // by which keys; zero where none are asked for
 
 	// searched holds the server's refs when err says that a commit is in none of them: new refs are worth a new search.
 	searched map[string]plumbing.Hash
 }
 
 // outdated reports whether the server may have something else to say about the target than it had last time.
-func (o outcome) outdated(t target, listed *packp.AdvRefs) bool {
-	return o.want != t.want || o.searched != nil && !maps.Equal(o.searched, listed.References)
+func (o outcome) outdated(t target, listed *packp.AdvRefs, keys jury) bool {
+	return o.want != t.want || o.judged != keys.id || keys.mode != "" && o.name != t.name || o.searched != nil && !maps.Equal(o.searched, listed.References)
 }
 
 // Open checks the options and returns the Repository; it does not connect yet. Its errors are always *Error.
@@ -106,6 +111,9 @@ func open(options Options) (*Repository, *Error) {
 		return nil, failure
 	}
 	if options.Ref, failure = options.Ref.validate(); failure != nil {
+		return nil, failure
+	}
+	if failure = options.Verify.validate(options.Ref); failure != nil {
 		return nil, failure
 	}
 	if options.Path, failure = cleanPath(options.Path); failure != nil {

@@ -5,6 +5,7 @@
 //	connect   credentials of the moment -> wire (HTTP, bounded) -> the server's refs
 //	resolve   Ref + refs -> target: the object to ask for; unmoved means the same Snapshot again
 //	receive   only what is new -> store (packs on disk); when that fails, a fresh shallow clone
+//	verify    the commit's or tag's signature, where one is asked for
 //	walk      commit + Path -> Tree: names and blob IDs, whole or not at all
 //
 // OpenLocal reads a repository on this machine's disk: it resolves the ref there, and walks.
@@ -35,6 +36,8 @@ type Snapshot struct {
 	// Tree holds the files below Path; any other file of the commit is read when it is asked for by name. Names are the repository's, as
 	// its authors know them.
 	Tree *Tree
+	// Signer is the key that has signed the commit, or else the tag, where Options.Verify asks for it: "SSH key SHA256:…".
+	Signer string
 	// Path is the configured path in its shortest form; "." for the whole repository.
 	Path string
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,6 +127,9 @@ func (s *SyncSpec) Default() {
 	if s.Timeout.Duration == 0 {
 		s.Timeout.Duration = 10 * time.Minute
 	}
+	if s.Git.Verify != nil && s.Git.Verify.Mode == "" {
+		s.Git.Verify.Mode = "head"
+	}
 	if s.Prune == nil {
 		prune := true
 		s.Prune = &prune
@@ -170,6 +174,14 @@ func (s *Sync) Validate() error {
 	}
 	if utf8.RuneCountInString(spec.Git.URL) > 2048 {
 		wrong("spec.git.url", "must be no longer than 2048 characters")
+	}
+	if v := spec.Git.Verify; v != nil {
+		if !slices.Contains([]string{"head", "tag", "tagAndHead"}, v.Mode) {
+			wrong("spec.git.verify.mode", "must be head, tag or tagAndHead")
+		}
+		if v.SecretRef.Name == "" {
+			wrong("spec.git.verify.secretRef.name", "required: the Secret that holds the public keys")
+		}
 	}
 	if spec.ServiceAccountName != "" {
 		name("spec.serviceAccountName", spec.ServiceAccountName, validation.IsDNS1123Subdomain)

@@ -106,6 +106,23 @@ type GitSource struct {
 	// password. Without it the proxy of Kilter's environment is used, if there is one.
 	// +optional
 	ProxySecretRef *LocalSecret `json:"proxySecretRef,omitempty"`
+
+	// Verify asks for signatures: what is not signed by one of the keys is not applied.
+	// +optional
+	Verify *GitVerify `json:"verify,omitempty"`
+}
+
+// GitVerify says what has to be signed, and by whom.
+type GitVerify struct {
+	// Mode is what has to be signed: the commit (head), the annotated tag that ref.tag or ref.semver leads to (tag), or both.
+	// +kubebuilder:default=head
+	// +kubebuilder:validation:Enum=head;tag;tagAndHead
+	// +optional
+	Mode string `json:"mode,omitempty"`
+
+	// SecretRef names a Secret in the Sync's namespace. Each of its values holds armored OpenPGP public keys, or SSH public keys, one
+	// a line.
+	SecretRef LocalSecret `json:"secretRef"`
 }
 
 // GitRef selects a commit by at most one of its fields.

@@ -27,6 +27,18 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 	if git.SecretRef != nil || git.ProxySecretRef != nil {
 		options.Credentials = func(ctx context.Context) (source.Credentials, error) { return readCredentials(ctx, sync, cluster) }
 	}
+	if verify := git.Verify; verify != nil {
+		options.Verify = &source.Verification{
+			Mode: source.VerifyMode(verify.Mode),
+			Keys: func(ctx context.Context) (map[string][]byte, error) {
+				keys, err := cluster.Secret(ctx, sync.Namespace, verify.SecretRef.Name)
+				if err != nil {
+					return nil, fmt.Errorf("%w; spec.git.verify.secretRef names it", err)
+				}
+				return keys, nil
+			},
+		}
+	}
 	repository, err := source.Open(options)
 	if refused, ok := errors.AsType[*source.Error](err); ok && refused.Reason == source.InsecureURL {
 		refused.Hint = "use https, or run Kilter with --allow-insecure-git"
