@@ -49,6 +49,7 @@ type Error struct {
 	URL     string // redacted: what Redact returns; the directory of a local repository
 	Message string // what is wrong, without a final stop
 	Hint    string // what to do next; may be empty where Message says it
+	Step    Step   // the part of a Fetch that failed; empty where nothing was fetched
 	Err     error  // the cause, where a caller may act on it, such as context.Canceled; may be nil
 
 	doing string // what could not be done; "fetch" when empty

@@ -24,6 +24,7 @@ type attempt struct {
 	wire        wire
 	listed      *packp.AdvRefs
 	keys        jury
+	step        Step // what is under way
 	rest        time.Duration // how long the server wants to be left alone
 }
 
@@ -105,7 +106,7 @@ func (a *attempt) connect(ctx context.Context, r *Repository) (err error) {
 	if failure != nil {
 		return failure
 	}
-	a.wire = wire
+	a.wire, a.step = wire, StepList
 	if a.listed, err = wire.list(ctx); err != nil {
 		wire.close()
 	}
@@ -146,6 +147,7 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 	}
 	if err != nil {
 		if failure := a.explain(ctx, err); failure.Reason == TooLarge { // it will not shrink: do not fetch it again
+			failure.Step = a.step
 			return outcome{want: t.want, name: t.name, judged: a.keys.id, err: failure}, nil
 		}
 		return outcome{}, err
@@ -163,9 +165,11 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 	commit, root, err := s.peel(t.want)
 	result := outcome{want: t.want, name: t.name, commit: commit, judged: a.keys.id}
 	if err == nil {
+		a.step = StepVerify
 		result.snapshot.Signer, err = a.keys.judge(s, t, commit)
 	}
 	if err == nil {
+		a.step = StepWalk
 		w := walk{store: s, limit: a.limits.Files, before: before}
 		result.snapshot.Tree, err = w.read(ctx, root, a.path)
 	}
@@ -173,6 +177,7 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 		if !commit.IsZero() {
 			failure.Message = fmt.Sprintf("%s in commit %s", failure.Message, Commit(commit.String()).Short())
 		}
+		failure.Step = a.step
 		result.err, result.snapshot = failure, Snapshot{}
 		return result, nil
 	}
@@ -201,6 +206,7 @@ var errUnknownTip = errors.New("the server does not know the commit that was fet
 
 // receive sends the request and puts the pack that answers it into the store.
 func (a *attempt) receive(ctx context.Context, s *store, request *packp.UploadPackRequest) (err error) {
+	a.step = StepFetch
 	response, err := a.wire.ask(ctx, request)
 	if err != nil {
 		return err

@@ -179,11 +179,14 @@ func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path}
+	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path, step: StepCredentials}
 	snapshot, err := r.fetch(ctx, a)
 	if err != nil {
 		failure := a.explain(ctx, err)
 		failure.URL = r.url
+		if failure.Step == "" {
+			failure.Step = a.failedAt(failure)
+		}
 		if a.rest > 0 {
 			r.until, r.because = r.options.Clock().Add(min(a.rest, longestRest)), failure
 			failure.Hint = fmt.Sprintf("it wants to be left alone until %s; %s", r.until.UTC().Format(time.RFC3339), failure.Hint)
