@@ -24,7 +24,7 @@ type attempt struct {
 	wire        wire
 	listed      *packp.AdvRefs
 	keys        jury
-	step        Step // what is under way
+	step        Step          // what is under way
 	rest        time.Duration // how long the server wants to be left alone
 }
 

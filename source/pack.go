@@ -228,24 +228,20 @@ func (p *packReader) find(hash plumbing.Hash) (int, bool) {
 // content returns a whole object of at most Limits.ObjectBytes, whose chain of bases is known.
 func (p *packReader) content(i int) ([]byte, error) {
 	var chain []packed // what is still to be applied, the last one first
-	var content []byte
-	whole := false
-	for o := p.objects[i]; !whole; {
-		if content, whole = p.bases.Get(o.offset); whole {
-			break
-		}
-		if o.base == 0 {
-			data, err := p.read(o.offset)
-			if err != nil {
-				return nil, err
-			}
-			p.bases.Put(o.offset, data)
-			content, whole = data, true
-			break
-		}
+	o := p.objects[i]
+	content, known := p.bases.Get(o.offset)
+	for ; !known && o.base != 0; content, known = p.bases.Get(o.offset) {
 		chain = append(chain, o)
 		at, _ := p.at(o.base)
 		o = p.objects[at]
+	}
+	if !known {
+		whole, err := p.read(o.offset)
+		if err != nil {
+			return nil, err
+		}
+		p.bases.Put(o.offset, whole)
+		content = whole
 	}
 	for _, o := range slices.Backward(chain) {
 		difference, err := p.read(o.offset)

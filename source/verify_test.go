@@ -265,14 +265,8 @@ func TestVerifyWhatGPGSigns(t *testing.T) {
 	if _, err := exec.LookPath("gpg"); err != nil {
 		t.Skip("needs gpg")
 	}
-	home, err := os.MkdirTemp("", "gpg") // its socket needs a short path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
-		_ = os.RemoveAll(home)
-	})
+	home := t.TempDir()
+	t.Cleanup(func() { _ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() })
 	gpg := func(args ...string) []byte {
 		output, err := exec.CommandContext(t.Context(), "gpg", append([]string{"--homedir", home, "--batch", "--quiet"}, args...)...).Output()
 		if err != nil {
