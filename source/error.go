@@ -23,6 +23,7 @@ const (
 	AuthenticationFailed Reason = "AuthenticationFailed" // the server does not accept the credentials, or wants some (401)
 	AccessDenied         Reason = "AccessDenied"         // the server knows who asks and refuses (403)
 	UntrustedCertificate Reason = "UntrustedCertificate" // the server's TLS certificate is not trusted
+	UntrustedHostKey     Reason = "UntrustedHostKey"     // the SSH server's key is not in known_hosts, or is another one there
 	RepositoryNotFound   Reason = "RepositoryNotFound"   // no repository there, or none that the credentials may see
 	Redirected           Reason = "Redirected"           // the server sends us to another host
 	NotGit               Reason = "NotGit"               // the server answers, but not with Git: a login page
@@ -31,6 +32,7 @@ const (
 	PathNotFound         Reason = "PathNotFound"         // the commit has no directory at the path
 	EmptyPath            Reason = "EmptyPath"            // the path holds no file
 	UnsupportedEntry     Reason = "UnsupportedEntry"     // a symbolic link, a submodule or an odd name inside the path
+	Unverified           Reason = "Unverified"           // the commit or tag is not signed by a trusted key
 	TooLarge             Reason = "TooLarge"             // more refs, bytes or files than the limits allow
 
 	Unreachable Reason = "Unreachable" // no connection: DNS, refused, reset
@@ -47,6 +49,7 @@ type Error struct {
 	URL     string // redacted: what Redact returns; the directory of a local repository
 	Message string // what is wrong, without a final stop
 	Hint    string // what to do next; may be empty where Message says it
+	Step    Step   // the part of a Fetch that failed; empty where nothing was fetched
 	Err     error  // the cause, where a caller may act on it, such as context.Canceled; may be nil
 
 	doing string // what could not be done; "fetch" when empty

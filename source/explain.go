@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	"golang.org/x/crypto/ssh"
 )
 
 // What to do next, where several failures ask for the same.
@@ -33,10 +35,13 @@ func (a *attempt) explain(ctx context.Context, err error) *Error {
 		return e
 	}
 	if a.wire != nil && a.wire.failed() != nil {
-		return explainWire(a.wire.failed(), a.credentials)
+		return a.explainWire(a.wire.failed())
 	}
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
 		return fail(EmptyRepository, "push a first commit", "the repository is empty")
+	}
+	if long, ok := errors.AsType[*tooLongError](err); ok {
+		return fail(TooLarge, "use a smaller repository", "object %s is larger than %d bytes", long.hash, long.limit)
 	}
 	if broken, ok := errors.AsType[*storeError](err); ok {
 		e := fail(StoreFailed, "check that the directory can be written and has space", "cannot %s", printable(broken.Error()))
@@ -58,9 +63,16 @@ func (a *attempt) scrub(text string) string {
 }
 
 // explainWire turns what the wire remembers into an Error that tells the user what to do.
-func explainWire(failure error, credentials Credentials) *Error {
+func (a *attempt) explainWire(failure error) *Error {
 	if status, ok := errors.AsType[*statusError](failure); ok {
-		return explainStatus(status.code, credentials)
+		refused := explainStatus(status.code, a.credentials)
+		if refused.Reason == ServerError {
+			a.rest = status.after
+		}
+		return refused
+	}
+	if refused := a.explainSSH(failure); refused != nil {
+		return refused
 	}
 	if redirect, ok := errors.AsType[*redirectError](failure); ok {
 		return fail(Redirected, "if the repository has moved there, change the URL",
@@ -80,15 +92,64 @@ func explainWire(failure error, credentials Credentials) *Error {
 	if header, ok := errors.AsType[tls.RecordHeaderError](failure); ok && string(header.RecordHeader[:]) == "HTTP/" {
 		return fail(Unreachable, "check the URL's port", "the server speaks http where https is expected")
 	}
+	if refused, ok := errors.AsType[*proxyError](failure); ok {
+		return explainProxy(refused.code)
+	}
 	if dns, ok := errors.AsType[*net.DNSError](failure); ok {
 		return fail(Unreachable, "check the URL and the name server", "cannot find host %s", printable(dns.Name))
 	}
 	if op, ok := errors.AsType[*net.OpError](failure); ok && op.Op == "dial" {
 		return fail(Unreachable, lookAtNetwork, "cannot connect: %s", printable(op.Err.Error()))
+	} else if ok && op.Op == "remote error" { // an alert, whose type package tls keeps to itself
+		return explainAlert(op.Err, a.credentials)
+	} else if ok && op.Op == "proxyconnect" {
+		return fail(Unreachable, "check the proxy's address", "cannot connect to the proxy: %s", printable(op.Err.Error()))
 	} else if ok {
 		return fail(Unreachable, lookAtNetwork, "the connection broke: %s", printable(op.Err.Error()))
 	}
 	return fail(Unreachable, lookAtNetwork, "the connection broke")
+}
+
+// explainSSH is explainWire for what only SSH servers do; nil for everything else.
+func (a *attempt) explainSSH(failure error) *Error {
+	if untrusted, ok := errors.AsType[*hostKeyError](failure); ok {
+		return untrusted.explain()
+	}
+	if refused, ok := errors.AsType[*keyRefusedError](failure); ok {
+		return fail(AuthenticationFailed, "add its public half to the repository as a deploy key, or to an account that may read it",
+			"the server does not accept the SSH key %s for user %s", refused.key, printable(refused.user))
+	}
+	if none, ok := errors.AsType[*noRepositoryError](failure); ok {
+		return fail(RepositoryNotFound, "check the URL's path, and that the SSH key may read the repository",
+			"the server gives no repository: %s", cmp.Or(a.scrub(none.says), "it does not say why"))
+	}
+	negotiation, ok := errors.AsType[*ssh.AlgorithmNegotiationError](failure)
+	switch {
+	case ok && negotiation.What == "host key":
+		return fail(UntrustedHostKey, "add what ssh-keyscan prints for the server, once its owner confirms the fingerprint",
+			"known_hosts lists no key of a kind that the server has (%s)", enumerate(negotiation.RequestedAlgorithms))
+	case ok:
+		return fail(UnsupportedURL, "the server needs an update", "the server and Kilter know no common %s", printable(negotiation.What))
+	}
+	return nil
+}
+
+// explainAlert is what the server says of our side of TLS.
+func explainAlert(alert error, credentials Credentials) *Error {
+	if len(credentials.Certificate) > 0 {
+		return fail(AuthenticationFailed, "give one that is valid, and that a CA of the server has signed",
+			"the server does not accept the client certificate: %s", printable(alert.Error()))
+	}
+	return fail(AuthenticationFailed, "give a client certificate and its key, if the server wants one",
+		"the server ends the TLS handshake: %s", printable(alert.Error()))
+}
+
+func explainProxy(code int) *Error {
+	if code == http.StatusProxyAuthRequired {
+		return fail(AuthenticationFailed, "give the proxy's user name and password beside its address, or check them",
+			"the proxy does not know us (%d)", code)
+	}
+	return fail(Unreachable, "let the proxy connect to the server, or use another", "the proxy does not connect to the server (%d)", code)
 }
 
 func explainStatus(code int, credentials Credentials) *Error {
@@ -99,6 +160,8 @@ func explainStatus(code int, credentials Credentials) *Error {
 	case code == http.StatusUnauthorized:
 		return fail(AuthenticationFailed, "check that they are right and have not expired",
 			"the server does not accept the %s (401)", credentials)
+	case code == http.StatusProxyAuthRequired:
+		return explainProxy(code)
 	case code == http.StatusForbidden:
 		return fail(AccessDenied, "let the account read the repository, or use another",
 			"the server denies access, with credentials: %s (403)", credentials)

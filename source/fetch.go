@@ -13,7 +13,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // attempt is one Fetch: one conversation with the server, with the credentials of the moment.
@@ -22,9 +21,11 @@ type attempt struct {
 	limits      Limits
 	path        string
 	credentials Credentials
-	wire        *wire
-	session     transport.UploadPackSession
+	wire        wire
 	listed      *packp.AdvRefs
+	keys        jury
+	step        Step          // what is under way
+	rest        time.Duration // how long the server wants to be left alone
 }
 
 // fetch is Fetch with plain errors, which attempt.explain turns into one *Error.
@@ -37,10 +38,14 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 	if r.closed {
 		return Snapshot{}, fail(StoreFailed, "open it again", "the repository is closed")
 	}
-	if r.options.Ref.Commit != "" && r.store.sound() && r.last.err == nil {
+	var failure *Error
+	if a.keys, failure = r.options.Verify.readKeys(ctx); failure != nil {
+		return Snapshot{}, failure
+	}
+	if r.options.Ref.Commit != "" && r.store.sound() && r.last.err == nil && r.last.judged == a.keys.id {
 		return r.last.snapshot, nil
 	}
-	if err := a.connect(ctx, r.options.Credentials, r.endpoint); err != nil {
+	if err := a.connect(ctx, r); err != nil {
 		return Snapshot{}, err
 	}
 	defer a.wire.close()
@@ -48,7 +53,7 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 	if failure != nil {
 		return Snapshot{}, failure
 	}
-	if r.last.outdated(t, a.listed) || !r.store.sound() {
+	if r.last.outdated(t, a.listed, a.keys) || !r.store.sound() {
 		if err := r.move(ctx, a, t); err != nil {
 			return Snapshot{}, err
 		}
@@ -63,7 +68,7 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 
 // move fetches what the ref points to now and sets r.last. Unless it returns an error, r.store is sound.
 func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
-	if r.store.sound() && !r.store.full(a.limits) && !r.store.tip.IsZero() {
+	if r.store.sound() && !r.store.full() && !r.store.tip.IsZero() {
 		result, err := a.advance(ctx, r.store, t, r.last.tree)
 		if err == nil {
 			r.last = result
@@ -75,7 +80,7 @@ func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 		// Whatever went wrong, from a store damaged on disk to a history rewritten on the server: a fresh clone mends it.
 		a.wire.forget()
 	}
-	fresh, err := newStore(r.options.Dir)
+	fresh, err := newStore(r.options.Dir, a.limits)
 	if err != nil {
 		return err
 	}
@@ -89,25 +94,20 @@ func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 }
 
 // connect reads the credentials and lists the server's refs. The wire has to be closed unless connect fails.
-func (a *attempt) connect(
-	ctx context.Context, credentials func(context.Context) (Credentials, error), endpoint transport.Endpoint,
-) (err error) {
-	if credentials != nil {
-		if a.credentials, err = credentials(ctx); err != nil {
+func (a *attempt) connect(ctx context.Context, r *Repository) (err error) {
+	if r.options.Credentials != nil {
+		if a.credentials, err = r.options.Credentials(ctx); err != nil {
 			failure := fail(InvalidCredentials, "", "the credentials cannot be read: %s", printable(err.Error()))
 			failure.Err = err
 			return failure
 		}
 	}
-	wire, failure := newWire(a.credentials, a.limits)
+	wire, failure := r.newWire(a.credentials)
 	if failure != nil {
 		return failure
 	}
-	a.wire = wire
-	if a.session, err = wire.session(endpoint, a.credentials.auth()); err == nil {
-		a.listed, err = a.session.AdvertisedReferencesContext(ctx)
-	}
-	if err != nil {
+	a.wire, a.step = wire, StepList
+	if a.listed, err = wire.list(ctx); err != nil {
 		wire.close()
 	}
 	return err
@@ -146,10 +146,14 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 		err = a.receive(ctx, s, a.request(slices.Collect(maps.Values(a.listed.References))...))
 	}
 	if err != nil {
+		if failure := a.explain(ctx, err); failure.Reason == TooLarge { // it will not shrink: do not fetch it again
+			failure.Step = a.step
+			return outcome{want: t.want, name: t.name, judged: a.keys.id, err: failure}, nil
+		}
 		return outcome{}, err
 	}
 	if t.pinned && !s.has(t.want) {
-		return outcome{want: t.want, searched: a.listed.References, err: fail(RefNotFound,
+		return outcome{want: t.want, judged: a.keys.id, searched: a.listed.References, err: fail(RefNotFound,
 			"push it, or name one that a branch or tag leads to", "commit %s not found", t.want)}, nil
 	}
 	return a.read(ctx, s, t, nil)
@@ -159,8 +163,13 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 // the tag before it, is part of the outcome; any error is about the store.
 func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (outcome, error) {
 	commit, root, err := s.peel(t.want)
-	result := outcome{want: t.want, commit: commit}
+	result := outcome{want: t.want, name: t.name, commit: commit, judged: a.keys.id}
 	if err == nil {
+		a.step = StepVerify
+		result.snapshot.Signer, err = a.keys.judge(s, t, commit)
+	}
+	if err == nil {
+		a.step = StepWalk
 		w := walk{store: s, limit: a.limits.Files, before: before}
 		result.tree, err = w.read(ctx, root, a.path)
 	}
@@ -168,7 +177,8 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 		if !commit.IsZero() {
 			failure.Message = fmt.Sprintf("%s in commit %s", failure.Message, Commit(commit.String()).Short())
 		}
-		result.err = failure
+		failure.Step = a.step
+		result.err, result.snapshot = failure, Snapshot{}
 		return result, nil
 	}
 	if err != nil {
@@ -197,7 +207,8 @@ var errUnknownTip = errors.New("the server does not know the commit that was fet
 
 // receive sends the request and puts the pack that answers it into the store.
 func (a *attempt) receive(ctx context.Context, s *store, request *packp.UploadPackRequest) (err error) {
-	response, err := a.session.UploadPack(ctx, request)
+	a.step = StepFetch
+	response, err := a.wire.ask(ctx, request)
 	if err != nil {
 		return err
 	}

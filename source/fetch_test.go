@@ -188,7 +188,7 @@ func TestCommitFromServerThatGivesOutTipsOnly(t *testing.T) {
 	}
 }
 
-func TestRewrittenHistoryIsFollowed(t *testing.T) {
+func TestG8RewrittenHistoryIsFollowed(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	zero := o.push("a", "0", "b", "0")
 	one := o.push("a", "1")
@@ -238,7 +238,7 @@ func TestMergeOfOldBranchIsRead(t *testing.T) {
 	}
 }
 
-func TestDeletedBranchIsAnErrorAndRecovers(t *testing.T) {
+func TestG9DeletedBranchIsAnErrorAndRecovers(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	o.must(o.repo.Branch(t.Context(), "topic"))
@@ -256,7 +256,7 @@ func TestDeletedBranchIsAnErrorAndRecovers(t *testing.T) {
 	}
 }
 
-func TestEmptyRepository(t *testing.T) {
+func TestG10EmptyRepository(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	r := o.open(source.Options{})
 	r.refused(source.EmptyRepository, "push a first commit")
@@ -281,7 +281,7 @@ func TestDetachedHead(t *testing.T) {
 	}
 }
 
-func TestBadCommitIsNotFetchedAgain(t *testing.T) {
+func TestG11BadCommitIsNotFetchedAgain(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/a", "1", "README", "x")
 	r := o.open(source.Options{Path: "prod"})
@@ -422,7 +422,7 @@ func openInNamedStore(o *origin) (*opened, string) {
 	return r, stores[0]
 }
 
-func TestStoreThatCannotBeWritten(t *testing.T) {
+func TestG16StoreThatCannotBeWritten(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	file := filepath.Join(t.TempDir(), "file")

@@ -143,7 +143,11 @@ func (r *opened) refused(reason source.Reason, words ...string) refusal {
 	if snapshot != (source.Snapshot{}) {
 		r.Errorf("Fetch returned a snapshot beside the error: %v", snapshot)
 	}
-	return checkError(r.T, err, reason, words...)
+	refused := checkError(r.T, err, reason, words...)
+	if refused.err.Step == "" {
+		r.Errorf("the error does not say which step failed: %v", err)
+	}
+	return refused
 }
 
 // refusal holds an error that has been checked; it is none itself, so that nobody need look at it again.

@@ -58,12 +58,12 @@ func OpenLocal(dir string) (*Local, error) {
 	}
 	var files billy.Filesystem = dotgit.NewRepositoryFilesystem(osfs.New(own), osfs.New(common))
 	storage := filesystem.NewStorageWithOptions(files, cache.NewObjectLRU(objectCacheBytes),
-		filesystem.Options{AlternatesFS: osfs.New(filepath.VolumeName(dir) + string(filepath.Separator))})
+		filesystem.Options{LargeObjectThreshold: maxObjectBytes, AlternatesFS: osfs.New(filepath.VolumeName(dir) + string(filepath.Separator))})
 	if failure := understood(storage); failure != nil {
 		return nil, l.failed(failure)
 	}
 	_, err = os.Stat(filepath.Join(common, "objects", "info", "alternates"))
-	l.store = &store{dir: own, objects: storage, borrows: err == nil}
+	l.store = &store{dir: own, objects: storage, borrows: err == nil, limits: Limits{ObjectBytes: maxObjectBytes}}
 	return l, nil
 }
 

@@ -38,7 +38,7 @@ func TestBasicAuthentication(t *testing.T) {
 		refused(source.InvalidCredentials, "no certificate")
 }
 
-func TestCredentialsAreReadAtEachFetch(t *testing.T) {
+func TestG17CredentialsAreReadAtEachFetch(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{Username: "ann", Password: canary})
 	o.push("a", "1")
 	current, unreadable := source.Credentials{Username: "ann", Password: canary + "-old"}, error(nil)
@@ -52,7 +52,7 @@ func TestCredentialsAreReadAtEachFetch(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
+func TestG18TLS(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	front := httptest.NewUnstartedServer(o.server)
@@ -68,7 +68,7 @@ func TestTLS(t *testing.T) {
 	o.open(source.Options{}).refused(source.Unreachable, "speaks http where https is expected")
 }
 
-func TestServerThatMisbehaves(t *testing.T) {
+func TestG5G6G7ServerThatMisbehaves(t *testing.T) {
 	answer := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -118,7 +118,7 @@ func TestServerThatMisbehaves(t *testing.T) {
 	}
 }
 
-func TestUnreachable(t *testing.T) {
+func TestG1Unreachable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func TestRedirects(t *testing.T) {
+func TestG20Redirects(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	real := o.url
@@ -174,7 +174,7 @@ func TestLimits(t *testing.T) {
 }
 
 // A server that goes silent at any point is left at the deadline, with nothing of the attempt left behind.
-func TestSilentServerEndsAtTheDeadline(t *testing.T) {
+func TestG3SilentServerEndsAtTheDeadline(t *testing.T) {
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", strings.Repeat("1", 1000))
 
@@ -211,25 +211,28 @@ func TestSilentServerEndsAtTheDeadline(t *testing.T) {
 		"before TLS handshake": "https://" + listener.Addr().String() + "/team.git",
 		"in the pack":          stall.URL + "/team.git",
 	} {
-		t.Run(name, func(t *testing.T) {
-			const timeout = 200 * time.Millisecond
-			dir := t.TempDir()
-			r := (&origin{T: t}).open(source.Options{URL: url, Timeout: timeout, Dir: dir})
-			goroutines, files := runtime.NumGoroutine(), openFiles()
-			start := time.Now()
-			refused := r.refused(source.Timeout, "did not finish in time (timeout 200ms)")
-			if took := time.Since(start); took > 20*timeout {
-				t.Errorf("Fetch took %s", took)
-			}
-			if !errors.Is(refused.err, context.DeadlineExceeded) || !refused.err.Transient() {
-				t.Error("the error does not say that the deadline passed")
-			}
-			settle(t, "goroutines", goroutines, runtime.NumGoroutine)
-			settle(t, "open files", files, openFiles)
-			if left, _ := os.ReadDir(dir); len(left) != 0 {
-				t.Errorf("%d stores are left", len(left))
-			}
-		})
+		t.Run(name, func(t *testing.T) { endsAtTheDeadline(t, source.Options{URL: url}) })
+	}
+}
+
+// endsAtTheDeadline fetches from a server that goes silent: the attempt ends in time and leaves nothing behind.
+func endsAtTheDeadline(t *testing.T, options source.Options) {
+	t.Helper()
+	options.Timeout, options.Dir = 200*time.Millisecond, t.TempDir()
+	r := (&origin{T: t}).open(options)
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+	start := time.Now()
+	refused := r.refused(source.Timeout, "did not finish in time (timeout 200ms)")
+	if took := time.Since(start); took > 20*options.Timeout {
+		t.Errorf("Fetch took %s", took)
+	}
+	if !errors.Is(refused.err, context.DeadlineExceeded) || !refused.err.Transient() {
+		t.Error("the error does not say that the deadline passed")
+	}
+	settle(t, "goroutines", goroutines, runtime.NumGoroutine)
+	settle(t, "open files", files, openFiles)
+	if left, _ := os.ReadDir(options.Dir); len(left) != 0 {
+		t.Errorf("%d stores are left", len(left))
 	}
 }
 
@@ -248,7 +251,7 @@ func TestInterruptedFetch(t *testing.T) {
 	}
 }
 
-func TestTruncatedPack(t *testing.T) {
+func TestG4TruncatedPack(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		o := newOrigin(t, gitserver.Options{})
 		o.push("a", "1")

@@ -2,7 +2,9 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"path"
 	"strings"
@@ -16,7 +18,7 @@ import (
 
 // Options say what to fetch and how.
 type Options struct {
-	URL  string // an https URL, without credentials; plain http only with AllowInsecure
+	URL  string // an https or ssh URL, or user@host:path, without credentials; plain http only with AllowInsecure
 	Ref  Ref    // which commit; the default branch when zero
 	Path string // the directory that becomes the Snapshot's Tree, slash-separated; the whole repository when empty
 
@@ -32,6 +34,10 @@ type Options struct {
 	// Credentials is asked at the start of each Fetch, so that credentials may change; anonymous when nil. The text of
 	// an error it returns is shown to users.
 	Credentials func(context.Context) (Credentials, error)
+
+	Verify *Verification // the signatures to ask for; none when nil
+
+	Clock func() time.Time // time.Now when nil
 }
 
 // Limits bound what a repository may cost. A zero field stands for its default.
@@ -40,6 +46,12 @@ type Limits struct {
 	PackBytes int64 // the length of one pack, as it is sent; 1 GiB
 	Files     int   // the number of files and directories below the path; 250,000
 	Packs     int   // how many packs a store may gather before it is started afresh; 50
+
+	Objects       int   // the number of objects in one pack; 1,000,000
+	UnpackedBytes int64 // what the objects of one pack come to; 4 GiB
+	// ObjectBytes bounds every object that has to be held in memory: directories, commits, tags, and files that are stored as a
+	// difference; 32 MiB. Other files may be larger, but only their beginning can be read.
+	ObjectBytes int64
 }
 
 // Repository is one path of one ref of one Git repository, fetched again and again. It keeps an object store on disk
@@ -54,23 +66,34 @@ type Repository struct {
 	store    *store  // what was fetched last; nil before the first fetch
 	previous *store  // the store before, which older snapshots may still read
 	last     outcome // what the newest commit came to
+
+	until   time.Time // the server wants to be left alone until then,
+	because *Error    // as it said with this
 }
+
+// longestRest is the most that a server's Retry-After is believed.
+const longestRest = 10 * time.Minute
+
+// maxObjectBytes is the default of Limits.ObjectBytes, and the limit for local repositories.
+const maxObjectBytes = 32 << 20
 
 // outcome is what one commit came to: a Snapshot, or the Error that any fetch of the same commit ends with.
 type outcome struct {
 	want     plumbing.Hash // what the ref pointed to
+	name     string        // the ref's full name
 	commit   plumbing.Hash
 	tree     *Tree
 	snapshot Snapshot
 	err      *Error
+	judged   [sha256.Size]byte // by which keys; zero where none are asked for
 
 	// searched holds the server's refs when err says that a commit is in none of them: new refs are worth a new search.
 	searched map[string]plumbing.Hash
 }
 
 // outdated reports whether the server may have something else to say about the target than it had last time.
-func (o outcome) outdated(t target, listed *packp.AdvRefs) bool {
-	return o.want != t.want || o.searched != nil && !maps.Equal(o.searched, listed.References)
+func (o outcome) outdated(t target, listed *packp.AdvRefs, keys jury) bool {
+	return o.want != t.want || o.judged != keys.id || keys.mode != "" && o.name != t.name || o.searched != nil && !maps.Equal(o.searched, listed.References)
 }
 
 // Open checks the options and returns the Repository; it does not connect yet. Its errors are always *Error.
@@ -91,8 +114,14 @@ func open(options Options) (*Repository, *Error) {
 	if options.Ref, failure = options.Ref.validate(); failure != nil {
 		return nil, failure
 	}
+	if failure = options.Verify.validate(options.Ref); failure != nil {
+		return nil, failure
+	}
 	if options.Path, failure = cleanPath(options.Path); failure != nil {
 		return nil, failure
+	}
+	if options.Clock == nil {
+		options.Clock = time.Now
 	}
 	options.Timeout = orDefault(options.Timeout, time.Minute)
 	options.Limits = Limits{
@@ -100,6 +129,10 @@ func open(options Options) (*Repository, *Error) {
 		PackBytes: orDefault(options.Limits.PackBytes, 1<<30),
 		Files:     orDefault(options.Limits.Files, 250_000),
 		Packs:     orDefault(options.Limits.Packs, 50),
+
+		Objects:       orDefault(options.Limits.Objects, 1_000_000),
+		UnpackedBytes: orDefault(options.Limits.UnpackedBytes, 4<<30),
+		ObjectBytes:   orDefault(options.Limits.ObjectBytes, maxObjectBytes),
 	}
 	if err := removeStores(options.Dir); err != nil {
 		return nil, fail(StoreFailed, "check that the directory can be written", "cannot %s", printable(err.Error()))
@@ -133,18 +166,32 @@ func (r *Repository) URL() string { return r.url }
 //
 // A Snapshot can be read until Close, and otherwise at least until two more commits have been fetched.
 //
+// A server that is overloaded and names a time (429 or 5xx with Retry-After) is not asked again before, nor later than ten minutes:
+// until then the same error comes back.
+//
 // Fetch returns within Options.Timeout. Its errors are always *Error. There is no Snapshot with an empty Tree: where
 // nothing was found there is an error.
 func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.options.Clock().Before(r.until) {
+		known := *r.because
+		return Snapshot{}, &known
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path}
+	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path, step: StepCredentials}
 	snapshot, err := r.fetch(ctx, a)
 	if err != nil {
 		failure := a.explain(ctx, err)
 		failure.URL = r.url
+		if failure.Step == "" {
+			failure.Step = a.failedAt(failure)
+		}
+		if a.rest > 0 {
+			r.until, r.because = r.options.Clock().Add(min(a.rest, longestRest)), failure
+			failure.Hint = fmt.Sprintf("it wants to be left alone until %s; %s", r.until.UTC().Format(time.RFC3339), failure.Hint)
+		}
 		return Snapshot{}, failure
 	}
 	return snapshot, nil

@@ -5,6 +5,7 @@
 //	connect   credentials of the moment -> wire (HTTP, bounded) -> the server's refs
 //	resolve   Ref + refs -> target: the object to ask for; unmoved means the same Snapshot again
 //	receive   only what is new -> store (packs on disk); when that fails, a fresh shallow clone
+//	verify    the commit's or tag's signature, where one is asked for
 //	walk      commit + Path -> Tree: names and blob IDs, whole or not at all
 //
 // OpenLocal reads a repository on this machine's disk: it resolves the ref there, and walks.
@@ -40,6 +41,8 @@ type Snapshot struct {
 	// Tree holds the files below Path; any other file of the commit is read when it is asked for by name. Names are the repository's, as
 	// its authors know them. Of a commit it is a *Tree.
 	Tree fs.FS
+	// Signer is the key that has signed the commit, or else the tag, where Options.Verify asks for it: "SSH key SHA256:…".
+	Signer string
 	// Path is the configured path in its shortest form; "." for the whole repository.
 	Path string
 }
@@ -48,6 +51,7 @@ type Snapshot struct {
 type Ref struct {
 	Branch string // a branch's short name, such as "main"
 	Tag    string // a tag's short name; annotated tags are followed to their commit
+	SemVer string // a range of versions, such as ">=1.2 <2": the highest tag in it, "1.4.0" or "v1.4.0"
 	Commit Commit // a full commit ID
 	Name   string // a full ref name, such as "refs/heads/main"
 }

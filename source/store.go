@@ -15,7 +15,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
@@ -24,8 +23,9 @@ import (
 // Packs are only ever added, so that snapshots can be read while a fetch runs. Its methods are safe for concurrent use,
 // but only one fetch at a time may write tip.
 type store struct {
-	dir string
-	tip plumbing.Hash // the newest commit whose tree is known to be complete
+	dir    string
+	limits Limits
+	tip    plumbing.Hash // the newest commit whose tree is known to be complete
 
 	mu      sync.Mutex // go-git's storage is not safe for concurrent use
 	objects *filesystem.Storage
@@ -72,7 +72,7 @@ func removeStores(dir string) error {
 }
 
 // newStore makes an empty store in a directory of its own inside dir.
-func newStore(dir string) (*store, error) {
+func newStore(dir string, limits Limits) (*store, error) {
 	const doing = "make an object store"
 	if dir == "" {
 		dir = os.TempDir()
@@ -84,12 +84,12 @@ func newStore(dir string) (*store, error) {
 	if err != nil {
 		return nil, &storeError{doing, err}
 	}
-	s := &store{dir: dir}
+	s := &store{dir: dir, limits: limits}
 	if err := os.MkdirAll(s.packDir(), 0o700); err != nil {
 		return nil, errors.Join(&storeError{doing, err}, s.remove())
 	}
 	s.objects = filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCacheBytes),
-		filesystem.Options{KeepDescriptors: true})
+		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: limits.ObjectBytes})
 	return s, nil
 }
 
@@ -123,10 +123,10 @@ func (s *store) sound() bool {
 }
 
 // full reports whether starting afresh is better than adding another pack.
-func (s *store) full(limits Limits) bool {
+func (s *store) full() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.packs >= limits.Packs || s.added > s.cloned+growthBytes
+	return s.packs >= s.limits.Packs || s.added > s.cloned+growthBytes
 }
 
 // addPack writes a pack and its index. Every object in it is inflated and its ID computed, so that nothing but what the
@@ -149,17 +149,12 @@ func (s *store) addPack(ctx context.Context, pack io.Reader) (err error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return &storeError{"read a pack", err}
 	}
-	var index idxfile.Writer
-	parser, err := packfile.NewParser(packfile.NewScanner(interruptible{ctx, file}), &index)
-	if err != nil {
-		return err
-	}
-	checksum, err := parser.Parse()
+	index, checksum, err := indexPack(ctx, file, s.limits)
 	if err != nil {
 		return err
 	}
 	name := filepath.Join(s.packDir(), "pack-"+checksum.String())
-	if err := writeIndex(name+".idx", &index); err != nil {
+	if err := writeIndex(name+".idx", index); err != nil {
 		return err
 	}
 	if err := os.Rename(file.Name(), name+".pack"); err != nil {
@@ -231,9 +226,21 @@ func (s *store) access(read func() error) error {
 	return err
 }
 
-// object reads one object whole.
+// tooLongError is an object that is not read whole, because of Limits.ObjectBytes.
+type tooLongError struct {
+	hash  plumbing.Hash
+	limit int64
+}
+
+func (e *tooLongError) Error() string { return fmt.Sprintf("it is larger than %d bytes", e.limit) }
+
+// beginningBytes is how much of a file that is too long can be read: enough for whoever wants no long files to see that this is one.
+const beginningBytes = 4 << 20
+
+// object reads one object; of one that is longer than Limits.ObjectBytes only the beginning, beside a *tooLongError.
 func (s *store) object(hash plumbing.Hash) (*plumbing.MemoryObject, error) {
-	var whole *plumbing.MemoryObject
+	read := new(plumbing.MemoryObject)
+	long := false
 	err := s.access(func() error {
 		encoded, err := s.objects.EncodedObject(plumbing.AnyObject, hash)
 		if err != nil {
@@ -244,12 +251,18 @@ func (s *store) object(hash plumbing.Hash) (*plumbing.MemoryObject, error) {
 			return err
 		}
 		defer func() { _ = reader.Close() }()
-		whole = new(plumbing.MemoryObject)
-		whole.SetType(encoded.Type())
-		_, err = io.Copy(whole, reader)
+		read.SetType(encoded.Type())
+		limit := s.limits.ObjectBytes
+		if long = encoded.Size() > limit; long {
+			limit = min(limit, beginningBytes)
+		}
+		_, err = io.Copy(read, io.LimitReader(reader, limit))
 		return err
 	})
-	return whole, err
+	if err == nil && long {
+		err = &tooLongError{hash, s.limits.ObjectBytes}
+	}
+	return read, err
 }
 
 // size returns an object's length without reading it whole.

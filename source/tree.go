@@ -1,8 +1,8 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
+	"errors"
 	"io"
 	"io/fs"
 	"path"
@@ -44,11 +44,27 @@ func (t *Tree) Open(name string) (fs.File, error) {
 	if n.dir {
 		return &openDir{info: info{node: n}, entries: t.list(name)}, nil
 	}
-	content, err := t.ReadFile(name)
+	object, err := t.store.object(n.hash)
+	if long, ok := errors.AsType[*tooLongError](err); ok { // its beginning can be read, for who wants no more
+		size, err := t.store.size(n.hash)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return openObject(info{node: n, size: size}, object, &fs.PathError{Op: "read", Path: name, Err: long})
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return openObject(info{node: n, size: object.Size()}, object, io.EOF)
+}
+
+// openObject opens what was read of an object; a read beyond it ends with an error.
+func openObject(info info, object *plumbing.MemoryObject, end error) (fs.File, error) {
+	reader, err := object.Reader()
 	if err != nil {
 		return nil, err
 	}
-	return &openFile{info: info{node: n, size: int64(len(content))}, Reader: bytes.NewReader(content)}, nil
+	return &openFile{info: info, content: reader, end: end}, nil
 }
 
 // ReadFile reads one file whole.
@@ -204,12 +220,20 @@ func (e dirEntry) Type() fs.FileMode          { return info{node: e.node}.Mode()
 func (e dirEntry) Info() (fs.FileInfo, error) { return e.tree.describe(e.node) }
 
 type openFile struct {
-	info info
-	*bytes.Reader
+	info    info
+	content io.ReadCloser
+	end     error // what a read ends with
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFile) Close() error               { return nil }
+func (f *openFile) Close() error               { return f.content.Close() }
+func (f *openFile) Read(p []byte) (int, error) {
+	n, err := f.content.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = f.end
+	}
+	return n, err
+}
 
 type openDir struct {
 	info    info

@@ -127,7 +127,7 @@ func (o *origin) pushTree(entry string) {
 	o.git("", "push", "--quiet", "--force", "origin", commit+":refs/heads/main")
 }
 
-func TestOddEntriesAreRefusedInsideThePathAndIgnoredOutside(t *testing.T) {
+func TestG21OddEntriesAreRefusedInsideThePathAndIgnoredOutside(t *testing.T) {
 	shared := newOrigin(t, gitserver.Options{})
 	shared.push("a", "1")
 	for name, c := range map[string]struct {

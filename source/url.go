@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -14,13 +15,13 @@ import (
 const malformed = "(malformed URL)"
 
 // scpLike matches user@host:path, the way ssh remotes are mostly written.
-var scpLike = regexp.MustCompile(`^[A-Za-z0-9._-]+@([A-Za-z0-9._-]+):([^:@\\?#]+)$`)
+var scpLike = regexp.MustCompile(`^([A-Za-z0-9._-]+)@([A-Za-z0-9._-]+):([^:@\\?#]+)$`)
 
 // Redact returns raw without anything that could be a credential: user information, query and fragment are dropped, and
 // of a URL that cannot be parsed at most the scheme is left. Use it wherever a URL is shown or logged.
 func Redact(raw string) string {
 	if match := scpLike.FindStringSubmatch(raw); match != nil {
-		return printable(match[1] + ":" + match[2])
+		return printable(match[2] + ":" + match[3])
 	}
 	u, err := url.Parse(raw)
 	scheme, _, found := strings.Cut(raw, "://")
@@ -48,51 +49,62 @@ func knownScheme(scheme string) bool {
 	return false
 }
 
-// parseURL returns where to connect to, or why raw is refused: only https is served, and plain http where it is allowed.
+// What to do about a URL that cannot be used.
+const (
+	useURL = "use an https URL, such as https://git.example.com/team/repository.git, or an ssh one"
+	copyIt = "copy the address that the server offers for cloning"
+)
+
+// parseURL returns where to connect to, or why raw is refused: https and ssh are served, and plain http where it is allowed.
 func parseURL(raw string, allowInsecure bool) (*transport.Endpoint, *Error) {
-	const use = "use an https URL, such as https://git.example.com/team/repository.git"
 	if raw == "" {
-		return nil, fail(InvalidURL, use, "the URL is empty")
+		return nil, fail(InvalidURL, useURL, "the URL is empty")
 	}
-	if scpLike.MatchString(raw) {
-		return nil, sshUnsupported()
+	if match := scpLike.FindStringSubmatch(raw); match != nil {
+		return sshEndpoint(transport.Endpoint{User: match[1], Host: match[2], Path: match[3]})
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
-		return nil, fail(InvalidURL, use, "the URL is malformed")
+		return nil, fail(InvalidURL, useURL, "the URL is malformed")
 	}
 	switch u.Scheme {
-	case "https":
+	case "https", "ssh":
 	case "http":
 		if !allowInsecure {
 			return nil, fail(InsecureURL, "use https, or allow insecure Git explicitly",
 				"plain http shows credentials and manifests to everyone on the way and lets them change both")
 		}
-	case "ssh":
-		return nil, sshUnsupported()
 	case "":
-		return nil, fail(UnsupportedURL, use, "local paths are not supported as a repository")
+		return nil, fail(UnsupportedURL, useURL, "local paths are not supported as a repository")
 	default:
-		return nil, fail(UnsupportedURL, use, "this protocol is not supported")
+		return nil, fail(UnsupportedURL, useURL, "this protocol is not supported")
 	}
+	_, password := u.User.Password()
 	switch {
 	case u.Hostname() == "":
-		return nil, fail(InvalidURL, use, "the URL names no host")
-	case u.User != nil:
+		return nil, fail(InvalidURL, useURL, "the URL names no host")
+	case u.User != nil && (password || u.Scheme != "ssh"):
 		return nil, fail(InvalidURL, "give the user name and password or token as credentials instead",
 			"the URL carries credentials, where everyone could read them")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fail(InvalidURL, "copy the address that the server offers for cloning", "a repository's URL has no ? and no #")
+		return nil, fail(InvalidURL, copyIt, "a repository's URL has no ? and no #")
 	case strings.Trim(u.Path, "/") == "":
-		return nil, fail(InvalidURL, use, "the URL names a host but no repository")
+		return nil, fail(InvalidURL, useURL, "the URL names a host but no repository")
 	}
 	port := 0
 	if u.Port() != "" {
 		if port, err = strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65535 {
-			return nil, fail(InvalidURL, use, "the URL's port is not between 1 and 65535")
+			return nil, fail(InvalidURL, useURL, "the URL's port is not between 1 and 65535")
 		}
 	}
 	host := u.Hostname()
+	if u.Scheme == "ssh" {
+		path := u.Path
+		if strings.HasPrefix(path, "/~") { // a user's home, as git has it (connect.c, parse_connect_url)
+			path = path[1:]
+		}
+		return sshEndpoint(transport.Endpoint{User: u.User.Username(), Host: host, Port: port, Path: path})
+	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
@@ -100,8 +112,16 @@ func parseURL(raw string, allowInsecure bool) (*transport.Endpoint, *Error) {
 	return &transport.Endpoint{Protocol: u.Scheme, Host: host, Port: port, Path: strings.TrimRight(u.EscapedPath(), "/")}, nil
 }
 
-func sshUnsupported() *Error {
-	return fail(UnsupportedURL, "use the repository's https URL", "ssh is not supported yet")
+// sshEndpoint fills in what an ssh URL may leave out. The path is what git-upload-pack is given.
+func sshEndpoint(e transport.Endpoint) (*transport.Endpoint, *Error) {
+	switch {
+	case strings.HasPrefix(e.Path, "-"): // the server would take it for an option
+		return nil, fail(InvalidURL, copyIt, "the repository's path begins with a dash")
+	case printable(e.Path) != e.Path || printable(e.User) != e.User:
+		return nil, fail(InvalidURL, copyIt, "the URL holds characters that cannot be seen")
+	}
+	e.Protocol, e.User, e.Port = "ssh", cmp.Or(e.User, "git"), cmp.Or(e.Port, 22)
+	return &e, nil
 }
 
 // printable returns text on one line that a terminal shows as it is: whatever else it holds is written as an escape.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,6 +127,9 @@ func (s *SyncSpec) Default() {
 	if s.Timeout.Duration == 0 {
 		s.Timeout.Duration = 10 * time.Minute
 	}
+	if s.Git.Verify != nil && s.Git.Verify.Mode == "" {
+		s.Git.Verify.Mode = "head"
+	}
 	if s.Prune == nil {
 		prune := true
 		s.Prune = &prune
@@ -171,6 +175,14 @@ func (s *Sync) Validate() error {
 	if utf8.RuneCountInString(spec.Git.URL) > 2048 {
 		wrong("spec.git.url", "must be no longer than 2048 characters")
 	}
+	if v := spec.Git.Verify; v != nil {
+		if !slices.Contains([]string{"head", "tag", "tagAndHead"}, v.Mode) {
+			wrong("spec.git.verify.mode", "must be head, tag or tagAndHead")
+		}
+		if v.SecretRef.Name == "" {
+			wrong("spec.git.verify.secretRef.name", "required: the Secret that holds the public keys")
+		}
+	}
 	if spec.ServiceAccountName != "" {
 		name("spec.serviceAccountName", spec.ServiceAccountName, validation.IsDNS1123Subdomain)
 	}
@@ -180,8 +192,11 @@ func (s *Sync) Validate() error {
 	if spec.Git.SecretRef != nil && spec.Git.SecretRef.Name == "" {
 		wrong("spec.git.secretRef.name", "required: the Secret that holds the credentials")
 	}
+	if spec.Git.ProxySecretRef != nil && spec.Git.ProxySecretRef.Name == "" {
+		wrong("spec.git.proxySecretRef.name", "required: the Secret that holds the proxy's address")
+	}
 	if set := spec.Git.Ref.count(); set > 1 {
-		wrong("spec.git.ref", "names %d refs: keep one of branch, tag, commit and name", set)
+		wrong("spec.git.ref", "names %d refs: keep one of branch, tag, semver, commit and name", set)
 	}
 	if c := spec.Git.Ref.Commit; c != "" && !commitPattern.MatchString(c) {
 		wrong("spec.git.ref.commit", "must be a full commit ID of 40 lower-case hexadecimal digits")
@@ -206,7 +221,7 @@ func (s *Sync) Validate() error {
 
 func (r GitRef) count() int {
 	set := 0
-	for _, field := range []string{r.Branch, r.Tag, r.Commit, r.Name} {
+	for _, field := range []string{r.Branch, r.Tag, r.SemVer, r.Commit, r.Name} {
 		if field != "" {
 			set++
 		}

@@ -83,7 +83,8 @@ type SyncSpec struct {
 
 // GitSource names a path of a Git repository.
 type GitSource struct {
-	// URL is the repository's address: https://…; plain http:// only where Kilter runs with --allow-insecure-git.
+	// URL is the repository's address: https://…, ssh://… or user@host:path; plain http:// only where Kilter runs with
+	// --allow-insecure-git.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	URL string `json:"url"`
@@ -96,9 +97,32 @@ type GitSource struct {
 	// +optional
 	Path string `json:"path,omitempty"`
 
-	// SecretRef names a Secret in the Sync's namespace with the credentials: username and password, or bearerToken, and ca.crt.
+	// SecretRef names a Secret in the Sync's namespace with the credentials. For https: username and password, or bearerToken, or
+	// tls.crt and tls.key; and ca.crt. For ssh: identity and known_hosts, and the identity's passphrase as password.
 	// +optional
 	SecretRef *LocalSecret `json:"secretRef,omitempty"`
+
+	// ProxySecretRef names a Secret in the Sync's namespace with the address of an HTTP proxy and, where it wants them, username and
+	// password. Without it the proxy of Kilter's environment is used, if there is one.
+	// +optional
+	ProxySecretRef *LocalSecret `json:"proxySecretRef,omitempty"`
+
+	// Verify asks for signatures: what is not signed by one of the keys is not applied.
+	// +optional
+	Verify *GitVerify `json:"verify,omitempty"`
+}
+
+// GitVerify says what has to be signed, and by whom.
+type GitVerify struct {
+	// Mode is what has to be signed: the commit (head), the annotated tag that ref.tag or ref.semver leads to (tag), or both.
+	// +kubebuilder:default=head
+	// +kubebuilder:validation:Enum=head;tag;tagAndHead
+	// +optional
+	Mode string `json:"mode,omitempty"`
+
+	// SecretRef names a Secret in the Sync's namespace. Each of its values holds armored OpenPGP public keys, or SSH public keys, one
+	// a line.
+	SecretRef LocalSecret `json:"secretRef"`
 }
 
 // GitRef selects a commit by at most one of its fields.
@@ -111,6 +135,9 @@ type GitRef struct {
 	// Tag is a tag's short name.
 	// +optional
 	Tag string `json:"tag,omitempty"`
+	// SemVer is a range of versions, such as ">=1.2 <2": the highest tag in it is followed.
+	// +optional
+	SemVer string `json:"semver,omitempty"`
 	// Commit is a full commit ID.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
 	// +optional

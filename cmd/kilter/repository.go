@@ -15,19 +15,28 @@ import (
 func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.Repository, error) {
 	git := sync.Spec.Git
 	options := source.Options{
-		URL:           git.URL,
-		Ref:           source.Ref{Branch: git.Ref.Branch, Tag: git.Ref.Tag, Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name},
+		URL: git.URL,
+		Ref: source.Ref{
+			Branch: git.Ref.Branch, Tag: git.Ref.Tag, SemVer: git.Ref.SemVer,
+			Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name,
+		},
 		Path:          git.Path,
 		Dir:           a.storeDir(sync),
 		AllowInsecure: a.allowInsecureGit,
 	}
-	if git.SecretRef != nil {
-		options.Credentials = func(ctx context.Context) (source.Credentials, error) {
-			data, err := cluster.Secret(ctx, sync.Namespace, git.SecretRef.Name)
-			if err != nil {
-				return source.Credentials{}, fmt.Errorf("%w; spec.git.secretRef names it", err)
-			}
-			return credentials(sync.Namespace+"/"+git.SecretRef.Name, data)
+	if git.SecretRef != nil || git.ProxySecretRef != nil {
+		options.Credentials = func(ctx context.Context) (source.Credentials, error) { return readCredentials(ctx, sync, cluster) }
+	}
+	if verify := git.Verify; verify != nil {
+		options.Verify = &source.Verification{
+			Mode: source.VerifyMode(verify.Mode),
+			Keys: func(ctx context.Context) (map[string][]byte, error) {
+				keys, err := cluster.Secret(ctx, sync.Namespace, verify.SecretRef.Name)
+				if err != nil {
+					return nil, fmt.Errorf("%w; spec.git.verify.secretRef names it", err)
+				}
+				return keys, nil
+			},
 		}
 	}
 	repository, err := source.Open(options)
@@ -37,14 +46,44 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 	return repository, err
 }
 
-// credentials reads the keys that Flux' users know: username and password, or bearerToken, and ca.crt.
+// readCredentials reads the Secrets that a Sync names.
+func readCredentials(ctx context.Context, sync *v1alpha1.Sync, cluster *reconcile.Cluster) (c source.Credentials, err error) {
+	if ref := sync.Spec.Git.SecretRef; ref != nil {
+		data, err := cluster.Secret(ctx, sync.Namespace, ref.Name)
+		if err != nil {
+			return c, fmt.Errorf("%w; spec.git.secretRef names it", err)
+		}
+		if c, err = credentials(sync.Namespace+"/"+ref.Name, data); err != nil {
+			return c, err
+		}
+	}
+	if ref := sync.Spec.Git.ProxySecretRef; ref != nil {
+		data, err := cluster.Secret(ctx, sync.Namespace, ref.Name)
+		if err != nil {
+			return c, fmt.Errorf("%w; spec.git.proxySecretRef names it", err)
+		}
+		if len(data["address"]) == 0 {
+			return c, fmt.Errorf("Secret %s/%s lacks the key address, such as http://proxy.example.com:3128", sync.Namespace, ref.Name)
+		}
+		c.Proxy = source.Proxy{
+			Address: string(data["address"]), Username: string(data["username"]), Password: string(data["password"]),
+		}
+	}
+	return c, nil
+}
+
+// credentials reads the keys that Flux' users know. Which of them the URL's protocol needs is source's business.
 func credentials(secret string, data map[string][]byte) (source.Credentials, error) {
 	c := source.Credentials{
 		Username: string(data["username"]), Password: string(data["password"]),
 		BearerToken: string(data["bearerToken"]), CABundle: data["ca.crt"],
+		Certificate: data["tls.crt"], Key: data["tls.key"],
+		Identity: data["identity"], PublicKey: data["identity.pub"], KnownHosts: data["known_hosts"],
 	}
-	if c.Password == "" && c.BearerToken == "" && len(c.CABundle) == 0 {
-		return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, ca.crt", secret)
+	for _, key := range []string{"password", "bearerToken", "ca.crt", "tls.crt", "identity"} {
+		if len(data[key]) > 0 {
+			return c, nil
+		}
 	}
-	return c, nil
+	return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, identity and known_hosts, tls.crt and tls.key, ca.crt", secret)
 }
