@@ -65,10 +65,16 @@ var foreign = map[string]string{
 	"helm.sh/resource-policy":    keep,
 }
 
+// suspendInGit is said of the annotations of an exception, which stands in the cluster and never in Git.
+const suspendInGit = "an exception is made by kilter suspend, in the cluster: write spec.suspend: true"
+
 // notYet lists annotations of the conventions that Kilter follows which it does not honour.
 var notYet = map[string]string{
 	"client.lifecycle.config.k8s.io/mutation": "the object is kept as Git says",
-	ours + "applied": "Kilter writes it itself: remove it",
+	ours + "applied":          "Kilter writes it itself: remove it",
+	ours + "suspended-until":  suspendInGit,
+	ours + "suspended-reason": suspendInGit,
+	ours + "suspended-by":     suspendInGit,
 }
 
 // annotations reads the annotations that mean something to Kilter, and warns of those that do not mean what their author thinks.

@@ -28,7 +28,7 @@ func (w *write) adopt(ctx context.Context) error {
 		return w.loop.refusal(ctx, live, found, w.target)
 	}
 	w.out.from, w.uid = found.From, string(live.UID)
-	if w.object, err = w.loop.adoptable(ctx, w.object, live); err != nil {
+	if w.object, err = w.loop.adoptable(ctx, w.object, reduce(w.loop.parent.ID(), w.object.ID, live)); err != nil {
 		return err
 	}
 	if err := w.rewrite(ctx, live, found.Taken); err != nil {

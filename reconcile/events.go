@@ -30,6 +30,8 @@ const (
 	eventPruneFailed    = "PruneFailed"
 	eventPruned         = "Pruned"
 	eventReplaced       = "Replaced"
+	eventSuspended      = "Suspended"
+	eventResumed        = "Resumed"
 	eventUnhealthy      = "HealthCheckFailed"
 )
 
@@ -52,6 +54,10 @@ func events(all []news, parent corev1.ObjectReference) []*corev1.Event {
 			reason = eventUnhealthy
 		case n.what == done[diff.Update] && strings.HasPrefix(n.why, diff.Drifted):
 			reason, kind = eventDriftCorrected, corev1.EventTypeNormal
+		case n.what == done[diff.Update] && strings.HasPrefix(n.why, endOfSuspension):
+			reason, kind = eventResumed, corev1.EventTypeNormal
+		case n.what == "suspended":
+			reason, kind = eventSuspended, corev1.EventTypeNormal
 		case n.what == done[diff.Adopt]:
 			reason, kind = eventAdopted, corev1.EventTypeNormal
 		case n.what == done[diff.Replace]:

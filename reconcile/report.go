@@ -91,6 +91,11 @@ func (t told) news(r *Result) (told, []news) {
 			once(news{what: "kept", object: a.ID, live: a.Live, why: a.Reason})
 		}
 	}
+	for _, e := range r.Exceptions {
+		if e.Until.After(r.Finished) {
+			once(news{what: "suspended", object: e.ID, live: e.Live, origin: e.Origin, why: suspendedBy(&e.Exception)})
+		}
+	}
 	for _, b := range r.Blocked {
 		once(news{what: "waits", object: b.Object.ID, origin: b.Object.Origin, why: "for " + b.By.String() + ": " + b.Reason})
 	}

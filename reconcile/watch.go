@@ -138,6 +138,7 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 		Cascade: inventory.Cascades(object.GetAnnotations()),
 
 		ReplicasTaken: inventory.ReplicasTaken(object),
+		Exception:     (*diff.Exception)(inventory.ExceptionOf(object)),
 	}
 	if text, ok := object.GetAnnotations()[manifests.DependsOnAnnotation]; ok {
 		live.DependsOn = manifests.References(text)

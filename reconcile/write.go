@@ -47,7 +47,7 @@ func (l *Loop) write(ctx context.Context, action diff.Action, places map[place]r
 	if err != nil {
 		return written{}, err
 	}
-	w := &write{loop: l, object: action.Object, target: target, out: written{op: action.Op}}
+	w := &write{loop: l, object: action.Object, target: target, ends: action.Ends, out: written{op: action.Op}}
 	if action.Live != nil {
 		w.uid = string(action.Live.UID)
 	}
@@ -85,6 +85,7 @@ type write struct {
 	object *manifests.Object
 	target resource
 	uid    string // of the object that is changed; empty while that is not known
+	ends   bool   // the exception on it
 	out    written
 }
 
@@ -99,8 +100,14 @@ func (w *write) create(ctx context.Context) error {
 
 // update applies the object to the one that exists, and takes over what is in its way.
 func (w *write) update(ctx context.Context) error {
+	if w.ends {
+		return w.endException(ctx)
+	}
 	stored, err := w.apply(ctx, precondition{}, true)
 	if taken := fieldConflicts(err); len(taken) > 0 {
+		if excepted(taken) {
+			return &Failure{Class: Conflict, Reason: "Conflict", Text: "somebody has suspended it meanwhile; the next pass knows until when"}
+		}
 		w.out.taken = taken
 		stored, err = w.apply(ctx, precondition{}, false)
 	}

@@ -7,6 +7,7 @@ package diff
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -26,7 +27,15 @@ type Live struct {
 	Kept            string         // the annotation that forbids pruning, or ""
 	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
 	ReplicasTaken   bool           // somebody else owns spec.replicas
+	Exception       *Exception     // somebody's word against Git's; or nil
 	Health          health.Health
+}
+
+// Exception is somebody's word against Git's, for a time.
+type Exception struct {
+	Until  time.Time // zero: it is over
+	Reason string
+	By     string
 }
 
 // Op is what an action does.
@@ -54,6 +63,7 @@ type Action struct {
 	Live   *Live             // what the cluster holds; nil when it holds nothing
 	Reason string            // why, in words
 	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
+	Ends   bool              // the exception on the live object is over: it goes, once the object is applied
 }
 
 // Writes reports whether the action sends a request that changes the cluster.

@@ -41,7 +41,7 @@ func (t timetable) suspension(in ScheduleInput, catchUp time.Time) string {
 	switch {
 	case s.Until.IsZero():
 	case s.Until.After(in.Now):
-		who += fmt.Sprintf(" until %s, for %s more", t.at(s.Until), duration.HumanDuration(s.Until.Sub(in.Now)))
+		who += fmt.Sprintf(" until %s, for %s more", t.at(s.Until), duration.HumanDuration(s.Until.Sub(in.Now).Round(time.Second)))
 		then = "; then"
 	default:
 		who += fmt.Sprintf(" until %s, which is %s ago: Kilter has yet to end it", t.at(s.Until), duration.HumanDuration(in.Now.Sub(s.Until)))
