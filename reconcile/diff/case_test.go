@@ -18,12 +18,12 @@ import (
 // A case of testdata says in its sections git, cluster and sync what Compute is given, and in its section plan what comes of it. A line
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
-//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group
+//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group  ceded=…  over
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  after=Kind.group:namespace/name
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
-	in := Input{Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Prune: Prune{Enabled: true}}
+	in := Input{Live: map[manifests.ID]Live{}, Ceded: map[manifests.ID]Ceded{}, Expected: map[manifests.ID]string{}, Prune: Prune{Enabled: true}}
 	section := func(name string, each func(words []string)) {
 		for _, file := range archive.Files {
 			if file.Name == name {
@@ -54,6 +54,11 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		if kind, ok := facts["defines"]; ok {
 			gk := schema.ParseGroupKind(kind)
 			object.Defines = &gk
+		}
+		before, ceded := facts["ceded"]
+		_, over := facts["over"]
+		if ceded || over {
+			in.Ceded[id] = Ceded{Before: before, Reason: "a field is ceded", Over: over}
 		}
 		in.Desired = append(in.Desired, object)
 	})
@@ -149,6 +154,9 @@ func describe(plan Plan) string {
 	var b strings.Builder
 	for _, action := range plan.Actions {
 		fmt.Fprintln(&b, action)
+		if action.Ends {
+			fmt.Fprintln(&b, "          ends an exception")
+		}
 		for _, id := range action.After {
 			fmt.Fprintf(&b, "          after %s\n", id)
 		}
