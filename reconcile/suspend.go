@@ -43,7 +43,7 @@ func (c *Cluster) SuspendCronJob(ctx context.Context, s Suspend, clock Clock) (C
 	switch {
 	case found.Git:
 		return found, nil
-	case cron.Labels[inventory.PartOfLabel] == "":
+	case cron.Labels[inventory.PartOfLabel] == "" || inventory.Entry(cron) == nil:
 		return CronJob{}, fmt.Errorf("%s is in no Sync, so nobody would end the exception: suspend it with kubectl patch %[1]s -n %[2]s -p "+
 			`'{"spec":{"suspend":true}}'`, found, found.Namespace)
 	case s.For <= 0:

@@ -40,8 +40,9 @@ func ScheduleStates() []ScheduleState {
 	}
 }
 
-// LateAfter is how long after its time a run counts as overdue. The controller starts runs within a second when it is idle; a busy one, or
-// one that has just been elected, takes some more. A shorter startingDeadlineSeconds counts instead: what has not started by then never will.
+// LateAfter is how long after its time a run counts as overdue. The controller starts runs within a second when it is idle; a busy
+// one, or one that has just been elected, takes some more. A shorter startingDeadlineSeconds counts instead: what has not started by
+// then never will.
 const LateAfter = 30 * time.Second
 
 // MaxMissed bounds how many missed runs are counted, as the controller bounds it.
@@ -121,7 +122,8 @@ type Run struct {
 	Manual   bool      // started by hand
 }
 
-// ManualAnnotation on a Job of a CronJob, with the value "manual", says that somebody started it by hand, as kubectl create job --from does.
+// ManualAnnotation on a Job of a CronJob, with the value "manual", says that somebody started it by hand, as kubectl create job --from
+// does.
 const ManualAnnotation = "cronjob.kubernetes.io/instantiate"
 
 // ReadRun reduces a Job.
@@ -167,9 +169,9 @@ type ScheduleHealth struct {
 	Unkept bool
 }
 
-// ComputeSchedule judges whether a CronJob runs when it should, and with success. It is a pure function, and follows what the controller
-// does (k8s.io/kubernetes/pkg/controller/cronjob): the newest run that was missed is made up for within startingDeadlineSeconds, those
-// before it never are.
+// ComputeSchedule judges whether a CronJob runs when it should, and with success. It is a pure function, and follows what the
+// controller does (k8s.io/kubernetes/pkg/controller/cronjob): the newest run that was missed is made up for within
+// startingDeadlineSeconds, those before it never are.
 func ComputeSchedule(in ScheduleInput) ScheduleHealth {
 	zone := in.ControllerZone
 	if zone == nil {
@@ -322,8 +324,8 @@ func (t timetable) runs(before time.Time) due {
 	return d
 }
 
-// newest returns the last run after base and not after a time; zero when there is none. It searches by halves rather than to go through all
-// runs: there may be a million.
+// newest returns the last run after base and not after a time; zero when there is none. It searches by halves rather than to go
+// through all runs: there may be a million.
 func (t timetable) newest(now time.Time) time.Time {
 	if delay, every := t.Delay(); every {
 		if n := now.Sub(t.base) / delay; n > 0 {
@@ -362,9 +364,9 @@ func (t timetable) next(after time.Time) []time.Time {
 	return runs
 }
 
-// startable returns the run that the controller starts at a time if nothing holds it back, or the zero time. It follows mostRecentScheduleTime
-// in k8s.io/kubernetes/pkg/controller/cronjob/utils.go, with its shortcut: the controller reckons from the first two runs where the newest
-// must be, and with uneven intervals it can look too late and find nothing.
+// startable returns the run that the controller starts at a time if nothing holds it back, or the zero time. It follows
+// mostRecentScheduleTime in k8s.io/kubernetes/pkg/controller/cronjob/utils.go, with its shortcut: the controller reckons from the
+// first two runs where the newest must be, and with uneven intervals it can look too late and find nothing.
 func (t timetable) startable(now time.Time) time.Time {
 	from := t.base
 	if t.deadline != nil && now.Add(-*t.deadline).After(from) {

@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -393,6 +394,54 @@ func TestReadSchedule(t *testing.T) {
 		job.Status.Conditions = c.conditions
 		if got := ReadRun(&job); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+// The shortcuts agree with going through all runs one by one, in any zone and over any change of the clocks.
+func TestTimetableAgreesWithEveryRun(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(all ...string) string { return all[random.IntN(len(all))] }
+	field := func(size int) string {
+		return pick("*", "*/7", fmt.Sprint(random.IntN(size)), fmt.Sprintf("%d,%d", random.IntN(size), random.IntN(size)))
+	}
+	for range 2000 {
+		in := ScheduleInput{Now: when("2026-01-01 00:00").Add(time.Duration(random.IntN(365*24*3600)) * time.Second)}
+		in.Schedule = strings.Join([]string{field(60), field(24), pick("*", "*", "1-7"), "*", pick("*", "*", "0", "6")}, " ")
+		if random.IntN(10) == 0 {
+			in.Schedule = fmt.Sprintf("@every %ds", 1+random.IntN(9999))
+		}
+		in.TimeZone = pick("UTC", berlin, newYork, lordHowe, "America/Santiago", "Asia/Tokyo")
+		in.LastSchedule = in.Now.Add(-time.Duration(random.IntN(3*24*3600)) * time.Second)
+		if random.IntN(2) == 0 {
+			limit := time.Duration(random.IntN(7200)) * time.Second
+			in.Deadline = &limit
+		}
+		table, err := newTimetable(in, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var every []time.Time
+		for at := table.Next(in.LastSchedule); !at.IsZero() && !at.After(in.Now); at = table.Next(at) {
+			every = append(every, at)
+		}
+		var last time.Time
+		if len(every) > 0 {
+			last = every[len(every)-1]
+		}
+		question := fmt.Sprintf("%q in %s, from %s to %s", in.Schedule, in.TimeZone, in.LastSchedule, in.Now)
+		if got := table.newest(in.Now); !got.Equal(last) {
+			t.Errorf("%s: the newest run is %s, want %s", question, got, last)
+		}
+		if got := table.runs(in.Now.Add(time.Nanosecond)); got.count != min(len(every), MaxMissed) || got.count > 0 && !got.last.Equal(last) {
+			t.Errorf("%s: %d runs, the last at %s; want %d, %s", question, got.count, got.last, len(every), last)
+		}
+		got := table.startable(in.Now)
+		if !got.IsZero() && in.Deadline != nil && got.Add(*in.Deadline).Before(in.Now) {
+			t.Errorf("%s: the run of %s would start after its deadline", question, got)
+		}
+		if _, delayed := table.Delay(); !got.IsZero() && !delayed && !got.Equal(last) {
+			t.Errorf("%s: the run of %s would start, and the newest is %s", question, got, last)
 		}
 	}
 }
