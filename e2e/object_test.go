@@ -78,6 +78,8 @@ func TestSyncObject(t *testing.T) {
 	web := await.Object{Client: c.AppsV1().RESTClient(), Resource: "deployments", Namespace: shop, Name: "web"}
 	must(t, second(await.Until(ctx, web, func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 3 })))
 
+	t.Run("exception", func(t *testing.T) { exceptionInStatus(ctx, t, c, sync, "http://"+address+"/metrics") })
+
 	applied := untilReady(ctx, t, sync, metav1.ConditionTrue).Status.LastAppliedRevision
 	must(t, repo.Replace("prod/jobs/db-migrate.yaml", "backoffLimit: 2", "backoffLimit: -1"))
 	push(t, repo)

@@ -73,6 +73,9 @@ var foreign = map[string]string{
 // written are the annotations that Kilter writes on objects.
 var written = []string{ours + "applied", ours + "identity", ours + "job-run"}
 
+// exceptional are those by which kilter suspend makes an exception of a live object.
+var exceptional = []string{ours + "suspended-until", ours + "suspended-reason", ours + "suspended-by"}
+
 // annotations reads the annotations that mean something to Kilter, and warns of those that do not mean what their author thinks.
 func (d *decoder) annotations(m *manifest, node *yaml.Node, doc int) {
 	annotations := lookup(node, "metadata", "annotations")
@@ -114,6 +117,8 @@ func noEffect(id ID, key, value string) string {
 	switch {
 	case slices.Contains(written, key):
 		return "has no effect: Kilter writes it itself: remove it"
+	case slices.Contains(exceptional, key):
+		return "has no effect: an exception is made by kilter suspend, in the cluster: write spec.suspend: true"
 	case !ok && strings.HasPrefix(key, ours):
 		return unknownAnnotation(key)
 	case !ok:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +31,8 @@ const (
 	eventPruneFailed    = "PruneFailed"
 	eventPruned         = "Pruned"
 	eventReplaced       = "Replaced"
+	eventSuspended      = "Suspended"
+	eventResumed        = "Resumed"
 	eventUnhealthy      = "HealthCheckFailed"
 )
 
@@ -52,6 +55,10 @@ func events(all []news, parent corev1.ObjectReference) []*corev1.Event {
 			reason = eventUnhealthy
 		case n.what == done[diff.Update] && strings.HasPrefix(n.why, diff.Drifted):
 			reason, kind = eventDriftCorrected, corev1.EventTypeNormal
+		case n.what == done[diff.Update] && strings.HasPrefix(n.why, endOfSuspension):
+			reason, kind = eventResumed, corev1.EventTypeNormal
+		case n.what == "suspended":
+			reason, kind = eventSuspended, corev1.EventTypeNormal
 		case n.what == done[diff.Adopt]:
 			reason, kind = eventAdopted, corev1.EventTypeNormal
 		case n.what == done[diff.Replace]:
@@ -157,23 +164,25 @@ func (r *Recorder) Record(all []*corev1.Event) {
 	}
 }
 
-// Run writes Events until ctx is done, and then those that are still queued, within the time of one request.
+// Run writes Events until ctx is done, and then those that are still queued, within the time of one request. One that is on its way when ctx
+// ends is not cut off.
 func (r *Recorder) Run(ctx context.Context) {
+	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(requestTimeout, cancel) })()
 	for {
 		select {
 		case event := <-r.queue:
-			r.write(ctx, event)
+			r.write(writing, event)
 			continue
 		case <-ctx.Done():
 		}
 		break
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
 	for {
 		select {
 		case event := <-r.queue:
-			r.write(last, event)
+			r.write(writing, event)
 		default:
 			return
 		}

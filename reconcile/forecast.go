@@ -29,7 +29,7 @@ type Step struct {
 
 // Idle reports whether the step would leave the object as it is: nothing is to be done, or the server says that it would change nothing.
 func (s Step) Idle() bool {
-	return s.Op == diff.None || s.Op == diff.Update && s.Refused == nil && s.Untried == "" && len(s.Fields) == 0
+	return s.Op == diff.None || s.Op == diff.Update && !s.Ends && s.Refused == nil && s.Untried == "" && len(s.Fields) == 0
 }
 
 // Forecast looks at the repository and the cluster once, and says what a pass would do. It shares every line with a pass up to the plan, and

@@ -22,6 +22,14 @@ const installTimeout = 10 * time.Second
 // recordableAgain is when a missing kind is looked for again.
 const recordableAgain = 10 * time.Second
 
+// installAgain is when a missing kind is looked for again; zero when none is missing.
+func (l *Loop) installAgain() time.Time {
+	if !l.unrecordable {
+		return time.Time{}
+	}
+	return l.clock().Add(recordableAgain)
+}
+
 // recordable returns why Jobs cannot be started: their runs could not be put on record. A Sync in a file brings the JobRun kind along; in the
 // cluster it was installed with Kilter.
 func (l *Loop) recordable(ctx context.Context) *Trouble {

@@ -235,7 +235,8 @@ func (l *Loop) untilNext(retry time.Time) time.Duration {
 	return wait
 }
 
-// retryAfter returns when a pass is due after the last one although nothing happens: a second attempt, the end of patience. What was
+// retryAfter returns when a pass is due after the last one although nothing happens: a second attempt, the end of patience or
+// of an exception. What was
 // due when the last pass began and did not come to pass waits for an event, or else the loop would spin.
 func (l *Loop) retryAfter(last *Result) time.Time {
 	if last.ClusterError != nil {
@@ -243,12 +244,13 @@ func (l *Loop) retryAfter(last *Result) time.Time {
 		return l.clock().Add(backoff(200*time.Millisecond, 10*time.Second, l.clusterFails))
 	}
 	l.clusterFails = 0
-	if l.unrecordable {
-		return l.clock().Add(recordableAgain)
-	}
-	first := l.attempts.next(last.Started)
-	if late := l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started); first.IsZero() || !late.IsZero() && late.Before(first) {
-		return late
+	var first time.Time
+	for _, due := range []time.Time{
+		l.attempts.next(last.Started), l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started), nextExpiry(last), l.installAgain(),
+	} {
+		if !due.IsZero() && (first.IsZero() || due.Before(first)) {
+			first = due
+		}
 	}
 	return first
 }

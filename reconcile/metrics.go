@@ -21,6 +21,8 @@ type Metrics struct {
 	applies     *prometheus.CounterVec
 	lastSuccess *prometheus.GaugeVec
 	lastFetch   *prometheus.GaugeVec
+	exceptions  *prometheus.GaugeVec
+	expiry      *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics with registerer.
@@ -47,8 +49,12 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		applies:     counter("kilter_apply_total", "Requests that change an object, by operation and result.", "op", "result"),
 		lastSuccess: gauge("kilter_sync_last_success_timestamp_seconds", "When a pass last found everything as the newest commit says."),
 		lastFetch:   gauge("kilter_sync_last_fetch_timestamp_seconds", "When the repository was last read without an error."),
+		exceptions:  gauge("kilter_sync_exceptions", "Objects of which somebody decides otherwise than Git for a time."),
+		expiry: gauge("kilter_sync_exception_expiry_timestamp_seconds",
+			"When the first exception from Git ends; one that is past is overdue, and one that cannot be read is 0. Absent when there is none."),
 	}
-	registerer.MustRegister(m.info, m.ready, m.reason, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch)
+	registerer.MustRegister(m.info, m.ready, m.reason, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch,
+		m.exceptions, m.expiry)
 	return m
 }
 
@@ -75,6 +81,7 @@ func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 			m.objects.With(with(prometheus.Labels{"health": string(word)})).Set(float64(r.Health[word]))
 		}
 	}
+	m.observeExceptions(labels, r)
 	m.passes.With(with(prometheus.Labels{"reason": string(reason)})).Inc()
 	for _, phase := range append(r.Phases, Phase{Name: "pass", Took: r.Finished.Sub(r.Started)}) {
 		m.duration.With(with(prometheus.Labels{"phase": phase.Name})).Observe(phase.Took.Seconds())
@@ -98,11 +105,29 @@ func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 	}
 }
 
+// observeExceptions takes over what a pass found of exceptions. A pass that did not get as far as to look leaves them: overdue ones have to
+// stay so.
+func (m *Metrics) observeExceptions(labels prometheus.Labels, r *Result) {
+	if r.Health == nil {
+		return
+	}
+	m.exceptions.With(labels).Set(float64(len(r.Exceptions)))
+	switch {
+	case len(r.Exceptions) == 0:
+		m.expiry.Delete(labels)
+	case r.Exceptions[0].Until.IsZero():
+		m.expiry.With(labels).Set(0)
+	default:
+		m.expiry.With(labels).Set(float64(r.Exceptions[0].Until.Unix()))
+	}
+}
+
 // Forget removes every series of a Sync that is gone.
 func (m *Metrics) Forget(namespace, name string) {
 	labels := prometheus.Labels{"namespace": namespace, "sync": name}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
 		m.info, m.ready, m.reason, m.objects, m.passes, m.duration, m.applies, m.lastSuccess, m.lastFetch,
+		m.exceptions, m.expiry,
 	} {
 		vec.DeletePartialMatch(labels)
 	}

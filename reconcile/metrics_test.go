@@ -30,7 +30,7 @@ func batch() *v1alpha1.Sync {
 func everyKind() []*Result {
 	results := []*Result{
 		succeeded(), succeeded(suspended), succeeded(unfetched), succeeded(rejected), succeeded(noCluster), succeeded(pruneBlocked),
-		succeeded(unwell), succeeded(waits), succeeded(progressing),
+		succeeded(unwell), succeeded(waits), succeeded(progressing), succeeded(suspendedAgainstGit),
 	}
 	for _, class := range []Class{Terminal, Transient, Slow, Conflict} {
 		for _, op := range []diff.Op{diff.Create, diff.Update, diff.Delete} {
@@ -58,6 +58,8 @@ func TestMetrics(t *testing.T) {
 	r.Changes = append(r.Changes, Change{Action: applyOf("a", "v1"), Tried: true, Took: time.Millisecond})
 	r.Phases = []Phase{{Name: "fetch", Took: 250 * time.Millisecond}}
 	m.Observe(batch(), succeeded())
+	suspendedAgainstGit(r)
+	r.Exceptions = r.Exceptions[1:]
 	m.Observe(batch(), r)
 
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
@@ -120,6 +122,31 @@ func TestMetricsKeepWhatAPassDoesNotKnow(t *testing.T) {
 	} {
 		if got := testutil.ToFloat64(c.metric); got != c.want {
 			t.Errorf("%s: %f, want %f", c.name, got, c.want)
+		}
+	}
+}
+
+// An exception that is over stays visible while nobody can end it, and nothing is left of one that has ended.
+func TestMetricsOfExceptions(t *testing.T) {
+	m := NewMetrics(prometheus.NewRegistry())
+	for _, c := range []struct {
+		name   string
+		result *Result
+		want   []float64 // the time at which the first ends; none when there is no series
+	}{
+		{"none", succeeded(), nil},
+		{"one cannot be read", succeeded(suspendedAgainstGit), []float64{0}},
+		{"the Sync is suspended", succeeded(suspended, func(r *Result) { r.Health = nil }), []float64{0}},
+		{"one", succeeded(suspendedAgainstGit, func(r *Result) { r.Exceptions = r.Exceptions[1:] }), []float64{float64(noon().Add(time.Hour).Unix())}},
+		{"ended", succeeded(), nil},
+	} {
+		m.Observe(batch(), c.result)
+		var got []float64
+		if testutil.CollectAndCount(m.expiry) > 0 {
+			got = []float64{testutil.ToFloat64(m.expiry)}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", c.name, diff)
 		}
 	}
 }

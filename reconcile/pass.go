@@ -295,6 +295,7 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 	}
 	r.Unrecorded = l.unrecorded(live)
 	r.Objects = len(l.set.Objects)
+	r.Exceptions = exceptions(l.set, live)
 	r.Health = map[health.Word]int{}
 	for _, object := range l.set.Objects {
 		found := health.Missing()

@@ -76,8 +76,8 @@ func (t told) news(r *Result) (told, []news) {
 			all = append(all, newsOfChange(c))
 		}
 	}
-	once := func(n news) {
-		key := n.what + " " + n.object.String()
+	once := func(n news, more ...string) {
+		key := strings.Join(append([]string{n.what, n.object.String()}, more...), " ")
 		next.objects[key] = true
 		if !t.objects[key] {
 			all = append(all, n)
@@ -89,6 +89,11 @@ func (t told) news(r *Result) (told, []news) {
 			once(news{level: slog.LevelWarn, what: "drift", object: a.ID, live: a.Live, origin: a.Object.Origin, why: a.Reason})
 		case diff.Keep:
 			once(news{what: "kept", object: a.ID, live: a.Live, why: a.Reason})
+		}
+	}
+	for _, e := range r.Exceptions {
+		if e.Until.After(r.Finished) {
+			once(news{what: "suspended", object: e.ID, live: e.Live, origin: e.Origin, why: suspendedBy(&e.Exception)}, e.Until.String())
 		}
 	}
 	for _, b := range r.Blocked {

@@ -87,9 +87,10 @@ type Result struct {
 	Skipped      []manifests.Skip
 	Blind        []Trouble // places that Kilter may not look into: nothing there is applied or judged, and nothing is pruned
 	Plan         diff.Plan
-	Changes      []Change  // every action that writes, done or failed, sorted by ID
-	Blocked      []Blocked // what waits for another object, sorted by ID
-	Unwell       []Trouble // objects that failed or did not become Current in time
+	Changes      []Change    // every action that writes, done or failed, sorted by ID
+	Blocked      []Blocked   // what waits for another object, sorted by ID
+	Unwell       []Trouble   // objects that failed or did not become Current in time
+	Exceptions   []Exception // where somebody's word counts for a time instead of Git's, the one that ends first foremost
 	Health       map[health.Word]int
 	Objects      int
 	Leaving      int  // objects that left Git and are not gone yet
@@ -271,6 +272,9 @@ func (r *Result) Counts() string {
 	}
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
+	}
+	if n := len(r.Exceptions); n > 0 {
+		text += "; " + phrase.Count(n, "exception")
 	}
 	return text
 }

@@ -80,6 +80,16 @@ func unwell(r *Result) {
 	r.Health = map[health.Word]int{health.Current: 2, health.Failed: 1}
 }
 
+func suspendedAgainstGit(r *Result) {
+	excepted := func(name string, e diff.Exception) Exception {
+		return Exception{Exception: e, ID: manifests.ID{Group: "batch", Kind: "CronJob", Namespace: "shop", Name: name}}
+	}
+	r.Exceptions = []Exception{
+		excepted("broken", diff.Exception{}),
+		excepted("report", diff.Exception{Until: noon().Add(time.Hour), By: "alice", Reason: "the database moves"}),
+	}
+}
+
 func waits(r *Result) {
 	r.Blocked = append(r.Blocked, Blocked{Object: applyOf("load", "v1").Object, By: configMap("migrate"), Reason: "3 of 8 completions"})
 	r.Health = map[health.Word]int{health.Current: 1, health.InProgress: 1, health.NotFound: 1}

@@ -2,8 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -41,37 +39,28 @@ type autoscaled struct {
 	observed map[manifests.ID]bool // targets of autoscalers that it found
 }
 
-// desired returns the set as it is to be applied, without the replicas that belong to autoscalers, and the Hash in Git of each object that
-// is not as it stands there.
-func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*manifests.Set, map[manifests.ID]string, error) {
+// scaled returns the objects whose replicas belong to an autoscaler.
+func (l *Loop) scaled(ctx context.Context, live map[manifests.ID]diff.Live) (map[manifests.ID]bool, error) {
 	a := &l.autoscaled
 	if a.set != l.set {
 		a.set, a.git = l.set, targetsIn(l.set)
 	}
-	taken := map[*manifests.Object]bool{}
+	taken := map[manifests.ID]bool{}
 	var unexplained []manifests.ID
 	for _, object := range l.set.Objects {
-		if observed, ok := live[object.ID]; ok && observed.ReplicasTaken && !object.CreateOnly && hasReplicas(object) {
-			taken[object] = true
+		observed, ok := live[object.ID]
+		if ok && observed.ReplicasTaken && !object.CreateOnly && names(object, inventory.Replicas) {
+			taken[object.ID] = true
 			if !a.git[object.ID] {
 				unexplained = append(unexplained, object.ID)
 			}
 		}
 	}
 	if err := l.askAutoscalers(ctx, unexplained, live); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if len(taken) == 0 {
-		return l.set, nil, nil
-	}
-	set, ceded := *l.set, map[manifests.ID]string{}
-	set.Objects = slices.Clone(l.set.Objects)
-	for i, object := range set.Objects {
-		if taken[object] && (a.git[object.ID] || targeted(a.observed, object.ID)) {
-			set.Objects[i], ceded[object.ID] = withoutReplicas(object), object.Hash
-		}
-	}
-	return &set, ceded, nil
+	maps.DeleteFunc(taken, func(id manifests.ID, _ bool) bool { return !a.git[id] && !targeted(a.observed, id) })
+	return taken, nil
 }
 
 // askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says: with each look at the repository, and
@@ -110,18 +99,16 @@ func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID, l
 	return nil
 }
 
-// adoptable returns an object as it is to be applied to one that exists and was not observed before.
-func (l *Loop) adoptable(ctx context.Context, object *manifests.Object, live metav1.Object) (*manifests.Object, error) {
-	if !inventory.ReplicasTaken(live) || !hasReplicas(object) {
-		return object, nil
+// scaledAnyway reports whether the replicas of an object that is about to be adopted belong to an autoscaler.
+func (l *Loop) scaledAnyway(ctx context.Context, object *manifests.Object, live diff.Live) (bool, error) {
+	if !live.ReplicasTaken || !names(object, inventory.Replicas) {
+		return false, nil
 	}
-	if !l.autoscaled.git[object.ID] {
-		targets, err := l.cluster.autoscalerTargets(ctx, object.ID.Namespace)
-		if err != nil || !targeted(targets, object.ID) {
-			return object, err
-		}
+	if l.autoscaled.git[object.ID] {
+		return true, nil
 	}
-	return withoutReplicas(object), nil
+	targets, err := l.cluster.autoscalerTargets(ctx, object.ID.Namespace)
+	return targeted(targets, object.ID), err
 }
 
 // everything is the target of autoscalers that Kilter may not list: their word is taken for granted rather than fought.
@@ -183,32 +170,4 @@ func scaleTarget(autoscaler *unstructured.Unstructured) (manifests.ID, bool) {
 	gv, err := schema.ParseGroupVersion(ref["apiVersion"])
 	id := manifests.ID{Group: gv.Group, Kind: ref["kind"], Namespace: autoscaler.GetNamespace(), Name: ref["name"]}
 	return id, err == nil && id.Kind != "" && id.Name != ""
-}
-
-// hasReplicas reports whether a manifest says how many replicas there are.
-func hasReplicas(object *manifests.Object) bool {
-	var content struct {
-		Spec struct {
-			Replicas *json.RawMessage `json:"replicas"`
-		} `json:"spec"`
-	}
-	return json.Unmarshal(object.JSON, &content) == nil && content.Spec.Replicas != nil
-}
-
-// withoutReplicas returns the object as it would be read from a manifest that does not say how many replicas there are.
-func withoutReplicas(object *manifests.Object) *manifests.Object {
-	var content map[string]any
-	if err := json.Unmarshal(object.JSON, &content); err != nil {
-		return object
-	}
-	unstructured.RemoveNestedField(content, "spec", "replicas")
-	left, err := json.Marshal(content)
-	if err != nil {
-		return object
-	}
-	changed := *object
-	changed.JSON = left
-	sum := sha256.Sum256(left)
-	changed.Hash = hex.EncodeToString(sum[:])
-	return &changed
 }

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/reconcile/health"
@@ -45,6 +46,13 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 		status.Blocked = append(status.Blocked, v1alpha1.BlockedObject{
 			Object: b.Object.ID.String(), By: b.By.String(), Message: oneLine(b.Reason),
 		})
+	}
+	for _, e := range firstOf(r.Exceptions) {
+		exception := v1alpha1.ExceptionFromGit{Object: e.ID.String(), Reason: oneLine(e.Reason), By: oneLine(e.By)}
+		if !e.Until.IsZero() {
+			exception.Until = ptr.To(metav1.NewTime(e.Until))
+		}
+		status.Exceptions = append(status.Exceptions, exception)
 	}
 	for _, condition := range r.conditions() {
 		condition.ObservedGeneration = r.Generation

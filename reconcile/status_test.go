@@ -29,6 +29,7 @@ func TestStatus(t *testing.T) {
 		"fetch-failed":       succeeded(unfetched),
 		"health-check-fails": succeeded(unwell),
 		"suspended":          succeeded(suspended),
+		"exceptions":         succeeded(suspendedAgainstGit),
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := yaml.Marshal(r.Status(v1alpha1.SyncStatus{}))

@@ -152,6 +152,7 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 
 		ReplicasTaken: inventory.ReplicasTaken(object),
 		Refused:       inventory.Controlled(object),
+		Exception:     (*diff.Exception)(inventory.ExceptionOf(object)),
 	}
 	if text, ok := object.GetAnnotations()[manifests.DependsOnAnnotation]; ok {
 		live.DependsOn = manifests.References(text)

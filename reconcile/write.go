@@ -119,8 +119,14 @@ func (w *write) update(ctx context.Context) error {
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
+	if w.action.Ends {
+		return w.endException(ctx)
+	}
 	stored, err := w.apply(ctx, precondition{}, true)
 	if taken := fieldConflicts(err); len(taken) > 0 {
+		if excepted(taken) {
+			return &Failure{Class: Conflict, Reason: "Conflict", Text: "somebody has suspended it meanwhile; the next pass knows until when"}
+		}
 		w.out.taken = taken
 		stored, err = w.apply(ctx, precondition{}, false)
 	}

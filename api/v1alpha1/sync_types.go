@@ -211,6 +211,12 @@ type SyncStatus struct {
 	// +listType=atomic
 	// +optional
 	Blocked []BlockedObject `json:"blocked,omitempty"`
+
+	// Exceptions are the first 20 objects of which somebody decides otherwise than Git for a time, the one whose time ends first foremost.
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Exceptions []ExceptionFromGit `json:"exceptions,omitempty"`
 }
 
 // ObjectCounts counts objects by kstatus' words.
@@ -248,6 +254,21 @@ type BlockedObject struct {
 	By string `json:"by"`
 	// Message says what has to become true.
 	Message string `json:"message"`
+}
+
+// ExceptionFromGit is a CronJob that somebody has suspended for a time.
+type ExceptionFromGit struct {
+	// Object is "Kind namespace/name".
+	Object string `json:"object"`
+	// Until is when what Git says counts again. One that is past, or missing, could not be ended yet; status.problems says why.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
+	// Reason is why, as the person said.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// By is the person, as the API server knows them.
+	// +optional
+	By string `json:"by,omitempty"`
 }
 
 // The condition types of a Sync.

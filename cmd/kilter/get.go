@@ -31,6 +31,7 @@ func getKinds() []getKind {
 	return []getKind{
 		{names: []string{"syncs", "sync"}, short: "what is kept in sync: ready or not, at which commit", run: getSyncs},
 		{names: []string{"jobs", "job"}, short: "the Jobs that Syncs keep, with their last runs", run: getJobs},
+		{names: []string{"cronjobs", "cronjob", "cj"}, short: "when CronJobs ran, run next, and whether they keep their schedules", run: getCronJobs},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // spec.timeZone means the same wherever the program runs
 )
 
 // version is set by the linker.

@@ -50,7 +50,8 @@ Exit codes: 0 fine; 1 problems or failures; 2 usage or I/O.`,
 	root.AddCommand(
 		planCommand(), runCommand(), validateCommand(),
 		getCommand(), statusCommand(), treeCommand(), historyCommand(), eventsCommand(),
-		reconcileCommand(), rerunCommand(), crdsCommand(), sourceCommand(), versionCommand(),
+		reconcileCommand(), rerunCommand(), triggerCommand(), suspendCommand(), resumeCommand(),
+		crdsCommand(), sourceCommand(), versionCommand(),
 	)
 
 	// What goes wrong in client-go comes back as an error, which says it better than client-go's own log on stderr.

@@ -1,7 +1,8 @@
 // Package schedule answers when a CronJob's runs are due, as the CronJob controller would: by the same parser
 // (github.com/robfig/cron/v3), in the zone of spec.timeZone, with whatever that parser makes of days on which the clocks change.
 //
-// It is pure: times come in and go out, and nothing reads the clock.
+// It is pure: times come in and go out, and nothing reads the clock. Zones are those of the machine, unless the program embeds them
+// (time/tzdata), as cmd/kilter does.
 package schedule
 
 import (
@@ -11,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // spec.timeZone means the same on every machine
 
 	"github.com/robfig/cron/v3"
 )
@@ -34,6 +34,32 @@ func Parse(schedule, timeZone string) (*Schedule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unknown time zone %q", timeZone)
 	}
+	return read(schedule, zone)
+}
+
+// ParseStored reads the schedule of a CronJob that exists, as its controller does. It differs from Parse where the server was less strict
+// once: a zone within the schedule ("TZ=Europe/Berlin 0 3 * * *") stands, and wins over timeZone. A schedule that names no zone at all is
+// read in that of the controller's process.
+func ParseStored(schedule, timeZone string, controller *time.Location) (*Schedule, error) {
+	if strings.Contains(schedule, "TZ") {
+		name, rest, found := strings.Cut(schedule, " ")
+		zone, ok := strings.CutPrefix(strings.TrimPrefix(name, "CRON_"), "TZ=")
+		if !found || !ok {
+			return nil, errors.New("TZ stands in it without a zone and a schedule after it") // on some of these the parser panics
+		}
+		schedule, timeZone = strings.TrimSpace(rest), zone
+	}
+	zone := controller
+	if timeZone != "" {
+		var err error
+		if zone, err = time.LoadLocation(timeZone); err != nil {
+			return nil, fmt.Errorf("unknown time zone %q", timeZone)
+		}
+	}
+	return read(schedule, zone)
+}
+
+func read(schedule string, zone *time.Location) (*Schedule, error) {
 	when, err := cron.ParseStandard(schedule)
 	if err != nil {
 		return nil, err

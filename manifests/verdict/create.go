@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	_ "time/tzdata" // spec.timeZone is checked against the zones that the server knows, whatever this machine has
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"

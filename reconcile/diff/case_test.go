@@ -19,7 +19,7 @@ import (
 // A case of testdata says in its sections git, cluster and sync what Compute is given, and in its section plan what comes of it. A line
 // of git or cluster is an object and its facts; what a line does not say is as in a cluster at rest.
 //
-//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group  create-only  refused=…
+//	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group  create-only  refused=…  ceded=…  over
 //	         of a Job also  spec=…  trigger=…  run=once|on-commit|manual  replace=immediately|never
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  refused=…  after=Kind.group:namespace/name
 //	         of a Job also  record=…  spec=…  trigger=…  outcome=Complete|Failed  suspended
@@ -28,8 +28,8 @@ import (
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
 	in := Input{
-		Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Refused: map[manifests.ID]string{}, Runs: map[manifests.ID]Runs{},
-		Prune: Prune{Enabled: true},
+		Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Ceded: map[manifests.ID]Ceded{},
+		Refused: map[manifests.ID]string{}, Runs: map[manifests.ID]Runs{}, Prune: Prune{Enabled: true},
 	}
 	section := func(name string, each func(words []string)) {
 		for _, file := range archive.Files {
@@ -72,6 +72,11 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		_, object.CreateOnly = facts["create-only"]
 		if refused, ok := facts["refused"]; ok {
 			in.Refused[id] = strings.ReplaceAll(refused, "_", " ")
+		}
+		before, ceded := facts["ceded"]
+		_, over := facts["over"]
+		if ceded || over {
+			in.Ceded[id] = Ceded{Before: before, Reason: "a field is ceded", Over: over}
 		}
 		in.Desired = append(in.Desired, object)
 	})
@@ -193,6 +198,9 @@ func describe(plan Plan) string {
 		fmt.Fprintln(&b, action)
 		if action.Past != nil {
 			fmt.Fprintf(&b, "          past %s %s: %s\n", action.Past.Word, action.Past.Reason, action.Past.Message)
+		}
+		if action.Ends {
+			fmt.Fprintln(&b, "          ends an exception")
 		}
 		for _, id := range action.After {
 			fmt.Fprintf(&b, "          after %s\n", id)

@@ -17,9 +17,8 @@ type Input struct {
 	// Expected is the value of Live.Fields that proves that nobody changed anything since this very manifest was applied. No entry: it
 	// is not known, or this manifest was not applied yet.
 	Expected map[manifests.ID]string
-	// Ceded holds, for each desired object whose spec.replicas was left out since an autoscaler has taken them over, the Hash of its
-	// manifest as it stands in Git.
-	Ceded map[manifests.ID]string
+	// Ceded holds the desired objects of which somebody else decides a field, or did until now.
+	Ceded map[manifests.ID]Ceded
 	// Runs is what is known of the runs of each desired Job.
 	Runs map[manifests.ID]Runs
 	// Refused says of desired objects that are not in Live why they were not adopted when that was tried last: they are somebody else's.
@@ -29,6 +28,13 @@ type Input struct {
 	ReportDrift bool
 	// Prune says what may be deleted.
 	Prune Prune
+}
+
+// Ceded says why a desired object is applied without one of its fields, or again with it.
+type Ceded struct {
+	Before string // the Hash of the same manifest as it was applied until then: with the field, or without it; or ""
+	Reason string
+	Over   bool // an exception on the live object is over, and has to go
 }
 
 // Prune bounds what a plan may delete.
@@ -106,6 +112,7 @@ func (in Input) compare(object *manifests.Object) Action {
 	action := Action{ID: object.ID, Object: object}
 	live, exists := in.Live[object.ID]
 	expected, known := in.Expected[object.ID]
+	ceded := in.Ceded[object.ID]
 	if exists {
 		action.Live = &live
 	}
@@ -132,9 +139,11 @@ func (in Input) compare(object *manifests.Object) Action {
 		switch live.Applied {
 		case "":
 			action.Reason = "not yet applied by Kilter"
-		case in.Ceded[object.ID]:
-			action.Reason = "an autoscaler has taken over its replicas"
+		case ceded.Before:
+			action.Reason = ceded.Reason
 		}
+	case ceded.Over:
+		action.Op, action.Reason = Update, ceded.Reason
 	case !known:
 		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.
 		action.Op, action.Reason = Update, "applied once more to learn which fields are ours"
@@ -145,5 +154,6 @@ func (in Input) compare(object *manifests.Object) Action {
 	default:
 		action.Op = None
 	}
+	action.Ends = ceded.Over && action.Op == Update
 	return action
 }

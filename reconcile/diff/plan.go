@@ -7,6 +7,7 @@ package diff
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -29,7 +30,15 @@ type Live struct {
 	Job             *JobState      // of a Job; nil for every other kind
 	Run             *Run           // of a JobRun; nil for every other kind
 	Refused         string         // why it is somebody else's although it carries the set's label, in words; or ""
+	Exception       *Exception     // somebody's word against Git's; or nil
 	Health          health.Health
+}
+
+// Exception is somebody's word against Git's, for a time.
+type Exception struct {
+	Until  time.Time // zero: it is over
+	Reason string
+	By     string
 }
 
 // Op is what an action does.
@@ -63,6 +72,7 @@ type Action struct {
 	Asked  string            // the record that asked for this run of a Job; empty when Git does
 	Reason string            // why, in words
 	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
+	Ends   bool              // the exception on the live object is over: it goes, once the object is applied
 }
 
 // Writes reports whether the action sends a request that changes the cluster.

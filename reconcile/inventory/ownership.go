@@ -184,19 +184,26 @@ func fieldsV1(set *fieldpath.Set) *metav1.FieldsV1 {
 	return metav1.NewFieldsV1(string(raw))
 }
 
-// replicas is the one field that people leave to an autoscaler.
-var replicas = fieldpath.MakePathOrDie("spec", "replicas")
-
-// ReplicasTaken reports whether anybody but Kilter's apply owns spec.replicas, be it through the object or through its scale subresource.
-func ReplicasTaken(object metav1.Object) bool {
+// Owners returns the entries of managedFields that own a field, be it through the object or through its scale subresource.
+func Owners(object metav1.Object, field fieldpath.Path) []metav1.ManagedFieldsEntry {
+	key := []byte(`"f:` + *field[len(field)-1].FieldName + `"`)
+	var owners []metav1.ManagedFieldsEntry
 	for _, e := range object.GetManagedFields() {
-		if e.FieldsV1 == nil || isOurs(&e) || e.Subresource != "" && e.Subresource != "scale" {
+		if e.FieldsV1 == nil || e.Subresource != "" && e.Subresource != "scale" {
 			continue
 		}
 		raw := e.FieldsV1.GetRawBytes()
-		if fields := fieldpath.NewSet(); bytes.Contains(raw, []byte(`"f:replicas"`)) && fields.FromJSON(bytes.NewReader(raw)) == nil && fields.Has(replicas) {
-			return true
+		if fields := fieldpath.NewSet(); bytes.Contains(raw, key) && fields.FromJSON(bytes.NewReader(raw)) == nil && fields.Has(field) {
+			owners = append(owners, e)
 		}
 	}
-	return false
+	return owners
+}
+
+// Replicas is the field that people leave to an autoscaler.
+var Replicas = fieldpath.MakePathOrDie("spec", "replicas")
+
+// ReplicasTaken reports whether anybody but Kilter's apply owns spec.replicas.
+func ReplicasTaken(object metav1.Object) bool {
+	return slices.ContainsFunc(Owners(object, Replicas), func(e metav1.ManagedFieldsEntry) bool { return !isOurs(&e) })
 }

@@ -1,0 +1,164 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
+)
+
+// A field that Git names may be somebody else's to decide for a time. The object is then applied as its manifest without that field would be,
+// and every other field still follows Git.
+//
+//	field          is decided by       from                             until
+//	spec.replicas  an autoscaler       its first scaling (scaled)       there is no autoscaler any more
+//	spec.suspend   an exception        somebody applies it (Exception)  its time is over, or somebody ends it
+
+// desired returns the set as it is to be applied, and what was ceded of it.
+func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*manifests.Set, map[manifests.ID]diff.Ceded, error) {
+	scaled, err := l.scaled(ctx, live)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, all := l.set, map[manifests.ID]diff.Ceded{}
+	now := l.clock()
+	for i, object := range l.set.Objects {
+		observed, ok := live[object.ID]
+		if !ok {
+			continue
+		}
+		wanted, ceded := cede(object, observed, scaled[object.ID], now)
+		if ceded != (diff.Ceded{}) {
+			all[object.ID] = ceded
+		}
+		if wanted == object {
+			continue
+		}
+		if set == l.set {
+			copied := *l.set
+			copied.Objects = slices.Clone(l.set.Objects)
+			set = &copied
+		}
+		set.Objects[i] = wanted
+	}
+	return set, all, nil
+}
+
+// adoptable returns an object as it is to be applied to one that exists and was not observed before.
+func (l *Loop) adoptable(ctx context.Context, object *manifests.Object, live diff.Live) (*manifests.Object, error) {
+	scaled, err := l.scaledAnyway(ctx, object, live)
+	if err != nil {
+		return object, err
+	}
+	wanted, _ := cede(object, live, scaled, l.clock())
+	return wanted, nil
+}
+
+// cede returns an object as it is to be applied, and why it is not, or not any more, as it was applied before.
+func cede(object *manifests.Object, live diff.Live, scaled bool, now time.Time) (*manifests.Object, diff.Ceded) {
+	if scaled {
+		return without(object, inventory.Replicas), diff.Ceded{Before: object.Hash, Reason: "an autoscaler has taken over its replicas"}
+	}
+	e := live.Exception
+	switch {
+	case e == nil && live.Applied == object.Hash:
+		return object, diff.Ceded{}
+	case e == nil:
+		for _, field := range []fieldpath.Path{inventory.Replicas, inventory.Suspend} {
+			if names(object, field) {
+				return object, diff.Ceded{Before: without(object, field).Hash, Reason: field.String()[1:] + " is Git's again"}
+			}
+		}
+		return object, diff.Ceded{}
+	case !e.Until.After(now):
+		return object, diff.Ceded{Before: without(object, inventory.Suspend).Hash, Reason: ended(e), Over: true}
+	case names(object, inventory.Suspend) && !suspends(object):
+		return without(object, inventory.Suspend), diff.Ceded{Before: object.Hash, Reason: "spec.suspend is left to an exception"}
+	}
+	return object, diff.Ceded{} // Git says the same, or leaves it open
+}
+
+// suspendedBy words an exception in force.
+func suspendedBy(e *diff.Exception) string {
+	text := "suspended"
+	if e.By != "" {
+		text += " by " + oneLine(e.By)
+	}
+	text += " until " + e.Until.UTC().Format(time.RFC3339)
+	if e.Reason != "" {
+		text += ": " + oneLine(e.Reason)
+	}
+	return text
+}
+
+// endOfSuspension begins the reason of an update that ends an exception.
+const endOfSuspension = "its suspension"
+
+func ended(e *diff.Exception) string {
+	text := endOfSuspension
+	if e.By != "" {
+		text += " by " + oneLine(e.By)
+	}
+	if e.Until.IsZero() {
+		return text + " was taken back"
+	}
+	return fmt.Sprintf("%s until %s is over", text, e.Until.UTC().Format(time.RFC3339))
+}
+
+// value returns what a manifest says of a field, and whether it says anything.
+func value(object *manifests.Object, field fieldpath.Path) (any, bool) {
+	var content map[string]any
+	if err := json.Unmarshal(object.JSON, &content); err != nil {
+		return nil, false
+	}
+	found, ok, err := unstructured.NestedFieldNoCopy(content, keys(field)...)
+	return found, ok && err == nil && found != nil
+}
+
+// names reports whether a manifest says anything of a field.
+func names(object *manifests.Object, field fieldpath.Path) bool {
+	_, ok := value(object, field)
+	return ok
+}
+
+// suspends reports whether Git itself suspends an object.
+func suspends(object *manifests.Object) bool {
+	said, _ := value(object, inventory.Suspend)
+	return said == true
+}
+
+// without returns the object as it would be read from a manifest that does not name a field.
+func without(object *manifests.Object, field fieldpath.Path) *manifests.Object {
+	var content map[string]any
+	if err := json.Unmarshal(object.JSON, &content); err != nil {
+		return object
+	}
+	unstructured.RemoveNestedField(content, keys(field)...)
+	left, err := json.Marshal(content)
+	if err != nil {
+		return object
+	}
+	changed := *object
+	changed.JSON = left
+	sum := sha256.Sum256(left)
+	changed.Hash = hex.EncodeToString(sum[:])
+	return &changed
+}
+
+func keys(field fieldpath.Path) []string {
+	var all []string
+	for _, element := range field {
+		all = append(all, *element.FieldName)
+	}
+	return all
+}

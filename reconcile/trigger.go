@@ -1,0 +1,124 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/utils/ptr"
+
+	"kilter.dev/kilter/reconcile/health"
+)
+
+// Trigger asks for a run by hand.
+type Trigger struct {
+	Namespace string
+	Name      string
+	Force     bool // although a run goes on and concurrencyPolicy is Forbid
+}
+
+// Triggered is a run that was started by hand.
+type Triggered struct {
+	CronJob // as it was before
+	Job     string
+	// Beside says that the schedule takes no notice of the run: one that is due meanwhile starts beside it, although concurrencyPolicy says
+	// otherwise. The controller counts only the Jobs that it made itself.
+	Beside bool
+}
+
+// BusyError says that a run goes on beside which concurrencyPolicy wants no other. TriggerCronJob returns it.
+type BusyError struct {
+	CronJob string
+	Job     string
+	For     string // how long it has been going on, in words
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("job/%s of %s has been running for %s, and concurrencyPolicy is Forbid: wait for it, delete it, or run another beside it with --force",
+		e.Job, e.CronJob, e.For)
+}
+
+// TriggerCronJob starts a run of a CronJob by hand, whether or not it is suspended.
+func (c *Cluster) TriggerCronJob(ctx context.Context, t Trigger, clock Clock) (Triggered, error) {
+	cron, err := c.cronJob(ctx, t.Namespace, t.Name)
+	if err != nil {
+		return Triggered{}, err
+	}
+	runs, err := c.runsOf(ctx, cron)
+	if err != nil {
+		return Triggered{}, err
+	}
+	done := Triggered{CronJob: judge(cron, runs, clock)}
+	if cron.Spec.ConcurrencyPolicy == batchv1.ForbidConcurrent && !t.Force {
+		for _, run := range runs {
+			if run.Result == "" {
+				return done, &BusyError{CronJob: done.String(), Job: run.Name, For: age(clock.Now(), run.Created)}
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	job, err := c.kubernetes.BatchV1().Jobs(t.Namespace).Create(ctx, manualRun(cron), metav1.CreateOptions{FieldManager: commandManager})
+	if err != nil {
+		return done, fmt.Errorf("cannot start a run of %s: %w", done, newFailure(err, c.host))
+	}
+	done.Job = job.Name
+	done.Beside = cron.Spec.ConcurrencyPolicy != batchv1.AllowConcurrent && len(done.Next) > 0
+	return done, nil
+}
+
+// maxBase is how much of a CronJob's name the name of its run has: with "-manual-" and five characters of the server's a Job may still have
+// pods, whose labels hold its name in at most 63.
+const maxBase = 63 - len("-manual-") - 5
+
+// manualRun returns the Job that a run by hand is, as kubectl create job --from makes it. The reference to its owner does not block the owner's
+// deletion: that would need the right to update the CronJob's finalizers.
+func manualRun(cron *batchv1.CronJob) *batchv1.Job {
+	template := cron.Spec.JobTemplate.DeepCopy()
+	annotations := map[string]string{health.ManualAnnotation: "manual"}
+	maps.Copy(annotations, template.Annotations)
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: cron.Name[:min(len(cron.Name), maxBase)] + "-manual-", Namespace: cron.Namespace,
+			Labels: template.Labels, Annotations: annotations,
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "CronJob", Name: cron.Name, UID: cron.UID, Controller: ptr.To(true),
+			}},
+		},
+		Spec: template.Spec,
+	}
+}
+
+func age(now, since time.Time) string { return duration.HumanDuration(now.Sub(since)) }
+
+// AwaitRun returns how a Job ended as soon as it has. It fails when ctx is done before that, or somebody deletes the Job.
+func (c *Cluster) AwaitRun(ctx context.Context, namespace, name string) (health.Run, error) {
+	jobs := cache.NewListWatchFromClient(c.kubernetes.BatchV1().RESTClient(), "jobs", namespace, fields.OneTermEqualSelector(metav1.ObjectNameField, name))
+	gone := func(store cache.Store) (bool, error) {
+		if len(store.List()) == 0 {
+			return false, fmt.Errorf("somebody has deleted job/%s", name)
+		}
+		return false, nil
+	}
+	var run health.Run
+	_, err := watchtools.UntilWithSync(ctx, jobs, &batchv1.Job{}, gone, func(event watch.Event) (bool, error) {
+		job, ok := event.Object.(*batchv1.Job)
+		switch {
+		case event.Type == watch.Deleted:
+			return false, fmt.Errorf("somebody has deleted job/%s", name)
+		case !ok:
+			return false, fmt.Errorf("the watch of job/%s holds a %T", name, event.Object)
+		}
+		run = health.ReadRun(job)
+		return run.Result != "", nil
+	})
+	return run, err
+}
