@@ -44,7 +44,7 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 		return nil
 	}
 	reduced := &diff.Run{
-		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity), Asked: run.Spec.Identity == "",
+		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity), Asked: run.Spec.Identity == "" && run.Status.Outcome == "",
 		Outcome: diff.Outcome(run.Status.Outcome), Message: run.Status.Message,
 		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Started: run.Status.StartTime != nil, Told: run.Status.Container != nil,
 	}

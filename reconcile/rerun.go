@@ -26,6 +26,9 @@ func (w *write) begin(ctx context.Context) error {
 		job: w.action.ID, record: w.action.Asked, exists: w.action.Asked != "", identity: w.loop.planned[w.action.ID].Identity,
 		revision: w.loop.revision, origin: w.object.Origin, reason: w.action.Reason,
 	}
+	if b.exists {
+		b.reason = "" // whoever asked has said why
+	}
 	last := 0
 	for _, run := range w.loop.recorded[w.action.ID] {
 		last = max(last, run.Number)

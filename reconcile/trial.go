@@ -116,12 +116,11 @@ func (t trial) apply(ctx context.Context, object *manifests.Object, target resou
 // adopt makes a create of what exists already an adoption, or refuses it where the object is somebody else's.
 func (t trial) adopt(ctx context.Context, s *Step, live *unstructured.Unstructured, target resource) error {
 	found := inventory.Examine(t.loop.parent.ID(), s.Object.GroupVersionKind().GroupVersion().String(), live)
-	s.Reason = "exists already"
 	if found.Refused != "" {
-		s.Op = diff.Conflict
+		s.Op, s.Reason = diff.Conflict, ""
 		return t.loop.refusal(ctx, live, found, target)
 	}
-	s.Op = diff.Adopt
+	s.Op, s.Reason = diff.Adopt, "exists already"
 	if s.Object.CreateOnly {
 		s.Reason += "; left as it is"
 		return nil

@@ -16,6 +16,7 @@ import (
 // rerunOptions are the flags of kilter rerun.
 type rerunOptions struct {
 	question
+	sync    string
 	reason  string
 	wait    bool
 	timeout time.Duration
@@ -36,6 +37,7 @@ Exit codes: 0 fine; 1 with --wait, the run did not complete; 2 it cannot be aske
 		RunE: func(cmd *cobra.Command, args []string) error { return o.rerun(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&o.sync, "sync", "", "Sync that keeps a Job which has never run (default: the only one in the namespace)")
 	flags.StringVar(&o.reason, "reason", "", "why, for the record")
 	flags.BoolVar(&o.wait, "wait", false, "wait for the outcome of the run")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
@@ -55,7 +57,7 @@ func (o *rerunOptions) rerun(cmd *cobra.Command, name string) error {
 	if o.reason != "" {
 		why += ": " + o.reason
 	}
-	run, err := o.reader.Rerun(cmd.Context(), job, why)
+	run, err := o.reader.Rerun(cmd.Context(), job, o.sync, why)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,9 +20,9 @@ import (
 )
 
 // Rerun asks for one more run of a Job that a Sync keeps, by creating the next JobRun; the loop starts the run when it sees the record. reason is
-// kept with it. What keeps the Job from running again is told in the error: it may be unknown (NotFoundError), not kept by a Sync, made by a
+// kept with it. sync, "namespace/name", is asked only about a Job that has never run; empty is the one Sync of its namespace. What keeps the Job from running again is told in the error: it may be unknown (NotFoundError), not kept by a Sync, made by a
 // CronJob, or have a rerun waiting already.
-func (r *Reader) Rerun(ctx context.Context, job manifests.ID, reason string) (*v1alpha1.JobRun, error) {
+func (r *Reader) Rerun(ctx context.Context, job manifests.ID, sync, reason string) (*v1alpha1.JobRun, error) {
 	mapping, err := r.kinds.RESTMapping(jobRunKind)
 	switch {
 	case meta.IsNoMatchError(err):
@@ -33,7 +34,7 @@ func (r *Reader) Rerun(ctx context.Context, job manifests.ID, reason string) (*v
 	if err != nil {
 		return nil, err
 	}
-	next, err := r.nextRun(ctx, job, runs)
+	next, err := r.nextRun(ctx, job, sync, runs)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (r *Reader) Rerun(ctx context.Context, job manifests.ID, reason string) (*v
 }
 
 // nextRun returns the record of a run that is asked for, without its name.
-func (r *Reader) nextRun(ctx context.Context, job manifests.ID, runs []v1alpha1.JobRun) (*v1alpha1.JobRun, error) {
+func (r *Reader) nextRun(ctx context.Context, job manifests.ID, first string, runs []v1alpha1.JobRun) (*v1alpha1.JobRun, error) {
 	for i := range runs {
 		if Waits(&runs[i]) {
 			return nil, fmt.Errorf("a rerun of %s waits already: JobRun %s/%s; its Sync %s starts it",
@@ -67,7 +68,9 @@ func (r *Reader) nextRun(ctx context.Context, job manifests.ID, runs []v1alpha1.
 	live, err := r.get(ctx, job)
 	switch {
 	case isNotFound(err) && sync == "":
-		return nil, notFound("there is no %s, and no record of its runs; kilter get jobs -A lists those that Syncs keep", job)
+		if sync, err = r.syncOfFirst(ctx, job, first); err != nil {
+			return nil, err
+		}
 	case isNotFound(err): // its TTL has deleted it
 	case err != nil:
 		return nil, err
@@ -94,6 +97,28 @@ func (r *Reader) nextRun(ctx context.Context, job manifests.ID, runs []v1alpha1.
 		},
 		Spec: v1alpha1.JobRunSpec{Sync: sync, Job: job.Name},
 	}, nil
+}
+
+// syncOfFirst returns the Sync that has to know of a Job which has never run, as one that runs only when asked: the one that is named, or the
+// only one in its namespace.
+func (r *Reader) syncOfFirst(ctx context.Context, job manifests.ID, named string) (string, error) {
+	if named != "" && !strings.Contains(named, "/") {
+		named = job.Namespace + "/" + named
+	}
+	if named != "" {
+		namespace, name, _ := strings.Cut(named, "/")
+		_, err := r.Set(ctx, namespace, name)
+		return named, err
+	}
+	sets, err := r.Sets(ctx, job.Namespace)
+	if err != nil {
+		return "", err
+	}
+	if len(sets) != 1 {
+		return "", notFound("there is no %s, and no record of its runs: if it has never run, say with --sync which Sync keeps it; kilter get jobs -A "+
+			"lists those that have", job)
+	}
+	return sets[0].SyncName(), nil
 }
 
 // highest returns the highest number of the runs of one Job.
