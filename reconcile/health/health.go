@@ -1,8 +1,8 @@
 // Package health answers one question about one live object: is it where it should be?
 //
 // Compute is a pure function of the object as the API server last sent it. It has no clock, no client and no memory: whether
-// InProgress has lasted too long, whether a CronJob is late, and which nodes hold a DaemonSet back are for those who have a
-// clock or see more than one object. There is one file per kind; generic.go judges every kind that has no file, by the
+// InProgress has lasted too long and whether a CronJob is late are for those who have a clock. DaemonPods and StatefulPods judge
+// by pods, nodes and the time as well, which their caller has read; see Rollout. There is one file per kind; generic.go judges every kind that has no file, by the
 // conventions of kstatus (sigs.k8s.io/cli-utils/pkg/kstatus).
 //
 // The words divide by what a rollout should do next:
