@@ -75,6 +75,7 @@ type Loop struct {
 	attempts     attempts
 	fights       fights
 	waiting      waiting
+	rollouts     rollouts
 	autoscaled   autoscaled
 	allows       string // the commit whose deletions may exceed spec.maxPrune
 
@@ -95,6 +96,7 @@ func NewLoop(o Options) (*Loop, error) {
 		attempts: attempts{by: map[manifests.ID]attempt{}},
 		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},
+		rollouts: rollouts{refused: map[string]time.Time{}},
 		listed:   map[place]bool{},
 	}
 	if l.record == nil {
@@ -233,8 +235,10 @@ func (l *Loop) retryAfter(last *Result) time.Time {
 	}
 	l.clusterFails = 0
 	first := l.attempts.next(last.Started)
-	if late := l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started); first.IsZero() || !late.IsZero() && late.Before(first) {
-		return late
+	for _, due := range []time.Time{l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started), l.rollouts.next(last.Started)} {
+		if first.IsZero() || !due.IsZero() && due.Before(first) {
+			first = due
+		}
 	}
 	return first
 }

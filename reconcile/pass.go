@@ -45,7 +45,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		l.timed(r, "prune", func() { r.Changes = append(r.Changes, l.prune(ctx, r.Plan, l.places)...) })
 	}
 
-	live = l.observer.live()
+	live = l.rollouts.overlay(l.set, r, l.observer.live())
 	l.outcome(r, live)
 	if err := l.settleInventory(ctx, r, live); err != nil {
 		r.ClusterError = err
@@ -167,7 +167,7 @@ func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Li
 		r.Blind = append(r.Blind, Trouble{Reason: failure.Reason, Message: fmt.Sprintf("cannot watch %s: %s", u.place, failure.Text)})
 	}
 	l.listed = l.observer.synced(l.listed)
-	return l.observer.live(), nil
+	return l.byPods(ctx, r, l.observer.live()), nil
 }
 
 // choosePlaces lists every place where an object of the set is wanted or may be. Objects that are no longer wanted may be in any place that

@@ -46,6 +46,11 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 			Object: b.Object.ID.String(), By: b.By.String(), Message: oneLine(b.Reason),
 		})
 	}
+	for _, rollout := range firstOf(r.Rollouts) {
+		status.Rollouts = append(status.Rollouts, v1alpha1.ObjectRollout{
+			Object: rollout.Object.String(), Outdated: rollout.OutdatedPods, Message: oneLine(rollout.Health.Message),
+		})
+	}
 	for _, condition := range r.conditions() {
 		condition.ObservedGeneration = r.Generation
 		condition.LastTransitionTime = metav1.NewTime(r.Finished)

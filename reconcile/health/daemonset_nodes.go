@@ -114,6 +114,9 @@ func (run *daemonRun) assess(r *Rollout) {
 			continue // its controller deletes the pod
 		}
 		r.Pods++
+		if known && !node.NotReady.IsZero() {
+			pods[name] = unready(pods[name])
+		}
 		place, done := run.place(name, pods[name])
 		if done {
 			r.Done++
@@ -135,6 +138,16 @@ func (run *daemonRun) assess(r *Rollout) {
 			r.Waits = append(r.Waits, place)
 		}
 	}
+}
+
+// unready returns the pods of a node that is not ready: what they said last of themselves does not count, even before the node's controller
+// has written that down.
+func unready(pods []Pod) []Pod {
+	pods = slices.Clone(pods)
+	for i := range pods {
+		pods[i].Trouble = cmp.Or(pods[i].Trouble, "its node is NotReady")
+	}
+	return pods
 }
 
 // excuse reports whether a node that is not done is not waited for, and gives the place what is the matter with its node as the reason.
@@ -183,7 +196,7 @@ func (run *daemonRun) place(node string, pods []Pod) (place Place, done bool) {
 		}
 	}
 	oldServes := old != nil && old.available(minReady, run.Now)
-	served := true
+	var served bool
 	switch {
 	case newest != nil && newest.available(minReady, run.Now):
 		run.available++
