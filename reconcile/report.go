@@ -97,8 +97,12 @@ func (t told) news(r *Result) (told, []news) {
 	}
 	for _, rollout := range r.Rollouts {
 		if rollout.Health.Word == health.Current {
-			// What is not waited for and what is outdated on purpose: without a word it would look like all the rest.
-			once(news{what: "rollout", object: rollout.Object, origin: rollout.Origin, why: rollout.Health.Message})
+			// Not waited for, or outdated on purpose: without a word it would look like all the rest.
+			what := "rollout"
+			if rollout.Health.Reason == health.ReasonOutdatedPods {
+				what = "outdated"
+			}
+			once(news{what: what, object: rollout.Object, origin: rollout.Origin, why: rollout.Health.Message})
 		}
 	}
 	for _, u := range r.Unwell {

@@ -23,9 +23,14 @@ type access struct {
 
 // add adds the flags; that of dataDir is the loop's alone.
 func (a *access) add(flags *pflag.FlagSet) {
+	a.addCluster(flags)
+	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+}
+
+// addCluster adds the flags of verbs that reach no repository.
+func (a *access) addCluster(flags *pflag.FlagSet) {
 	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own ServiceAccount)")
 	flags.StringVar(&a.context, "context", "", "context of the kubeconfig (default: its current one)")
-	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
 }
 
 // makeDataDir makes a temporary directory for what is fetched, unless one was given, and returns what removes it.
@@ -41,10 +46,7 @@ func (a *access) makeDataDir() (remove func() error, err error) {
 
 // connect finds the cluster as kubectl does. It sends no request.
 func (a *access) connect() (*reconcile.Cluster, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = a.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
-	config, err := loader.ClientConfig()
+	config, err := a.loader().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("cannot find the cluster: there is no kubeconfig; name one with --kubeconfig or KUBECONFIG")
@@ -53,6 +55,13 @@ func (a *access) connect() (*reconcile.Cluster, error) {
 	}
 	config.UserAgent = "kilter/" + version
 	return reconcile.Connect(config)
+}
+
+// loader reads the kubeconfig as kubectl does.
+func (a *access) loader() clientcmd.ClientConfig {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = a.kubeconfig
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: a.context})
 }
 
 // storeDir is where the repository of one Sync is kept.

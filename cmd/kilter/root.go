@@ -47,7 +47,7 @@ Exit codes: 0 fine; 1 problems or failures; 2 usage or I/O.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(planCommand(), runCommand(), validateCommand(), crdsCommand(), versionCommand())
+	root.AddCommand(getCommand(), planCommand(), runCommand(), validateCommand(), crdsCommand(), versionCommand())
 
 	// What goes wrong in client-go comes back as an error, which says it better than client-go's own log on stderr.
 	klog.SetLogger(logr.Discard())

@@ -46,7 +46,11 @@ func (n Node) notReady(now time.Time) string {
 	if n.NotReady.IsZero() {
 		return ""
 	}
-	return "NotReady for " + duration.HumanDuration(now.Sub(n.NotReady))
+	since := now.Sub(n.NotReady)
+	if since >= 2*time.Minute {
+		since = since.Truncate(time.Minute)
+	}
+	return "NotReady for " + duration.HumanDuration(since)
 }
 
 // nodeFit judges which nodes a DaemonSet wants pods on, as its controller does (nodeShouldRunDaemonPod in
