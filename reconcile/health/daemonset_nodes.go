@@ -58,6 +58,9 @@ func (in DaemonPods) Judge() Rollout {
 		return r
 	}
 	r.Pods, r.Done, r.OutdatedPods = 0, 0, 0
+	if r.Health.Word == Current {
+		in.Grace = 0 // the controller has stopped waiting already
+	}
 	run := daemonRun{DaemonPods: in, fit: newNodeFit(d)}
 	run.limit, run.surge = rolloutLimit(d)
 	run.assess(&r)

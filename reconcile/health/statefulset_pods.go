@@ -8,6 +8,8 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 // ReasonHeldByPod is a StatefulSet's: a broken pod of an older template keeps the update from going on, until somebody deletes it.
@@ -52,7 +54,8 @@ func (in StatefulPods) Judge() Rollout {
 	switch {
 	case s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType:
 		if len(r.Outdated) > 0 {
-			r.Health.Message += "; outdated: " + few(r.Outdated, podName)
+			r.Health = Health{Current, ReasonOutdatedPods, fmt.Sprintf("%d of %s outdated until deleted (OnDelete), %d available; outdated: %s",
+				len(r.Outdated), phrase.Count(r.Pods, "pod"), run.available, few(r.Outdated, podName))}
 		}
 		r.Waits = nil
 	case r.Health.Word != InProgress:
@@ -71,8 +74,9 @@ func (in StatefulPods) Judge() Rollout {
 // statefulRun is one judgement.
 type statefulRun struct {
 	StatefulPods
-	ordered bool
-	held    string // the broken pod that has to be deleted, or nothing
+	ordered   bool
+	available int    // pods, of whatever template
+	held      string // the broken pod that has to be deleted, or nothing
 }
 
 // assess goes over the pods that the StatefulSet wants, in the order of their ordinals.
@@ -92,6 +96,9 @@ func (run *statefulRun) assess(r *Rollout) {
 		place := Place{Pod: name, Node: pod.Node}
 		outdated := exists && !pod.Terminating && pod.Revision != s.Status.UpdateRevision
 		available := exists && pod.available(s.Spec.MinReadySeconds, run.Now)
+		if available {
+			run.available++
+		}
 		kept := i < int(partition(s))
 		switch {
 		case !exists:
