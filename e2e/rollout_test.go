@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	fieldselector "k8s.io/apimachinery/pkg/fields"
@@ -292,120 +290,4 @@ func TestDaemonSetCordoned(t *testing.T) {
 	_, err := c.CoreV1().Nodes().Patch(ctx, f.last, types.MergePatchType, []byte(`{"spec":{"unschedulable":true}}`), metav1.PatchOptions{})
 	must(t, err)
 	golden.Check(t, "testdata/rollout-cordoned.txt", waiting+f.released(ctx, t))
-}
-
-// ofPods is a StatefulSet of three pods.
-func ofPods(strategy, annotations string) *fstest.MapFile {
-	return file(fmt.Sprintf(`apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: web}
-spec:
-  replicas: 3
-  serviceName: web
-  updateStrategy: %s
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata:
-      labels: {app: web}
-      annotations: {%s}
-    spec:
-      containers: [{name: web, image: "registry.example/web:1"}]
-`, strategy, annotations))
-}
-
-// TestStatefulSet rolls out as far as the partition, by hand, and into a template that does not start: the fix for it is not given to the
-// broken pod before somebody deletes that.
-func TestStatefulSet(t *testing.T) {
-	t.Parallel()
-	ctx, c := newCluster(t)
-	ns := c.namespace(t, "stateful")
-	repo, url := repository(t, fstest.MapFS{"prod/web.yaml": ofPods("{rollingUpdate: {partition: 2}}", "")})
-	kilter(t, "run", "-f", syncFile(t, ns, url, ""), "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
-	web := await.Object{Client: c.AppsV1().RESTClient(), Resource: "statefulsets", Namespace: ns, Name: "web"}
-	status := func(updated, ready int32) {
-		t.Helper()
-		must(t, second(await.Until(ctx, web, func(s *appsv1.StatefulSet) bool {
-			return s.Status.ObservedGeneration == s.Generation && s.Status.UpdatedReplicas == updated && s.Status.ReadyReplicas == ready
-		})))
-	}
-	var said strings.Builder
-	say := func(what string) {
-		t.Helper()
-		fmt.Fprintf(&said, "# %s\n%s\n", what, strings.ReplaceAll(c.get(ctx, t, ns, "statefulsets"), ns, "NAMESPACE"))
-	}
-	change := func(from, to string) {
-		t.Helper()
-		must(t, repo.Replace("prod/web.yaml", from, to))
-		push(t, repo)
-	}
-	status(3, 3)
-
-	change("web:1", "web:2")
-	status(1, 3)
-	say("the partition is 2")
-
-	change("{rollingUpdate: {partition: 2}}", "{type: OnDelete}")
-	must(t, second(await.Until(ctx, web, func(s *appsv1.StatefulSet) bool {
-		return s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType && s.Status.ObservedGeneration == s.Generation
-	})))
-	must(t, c.CoreV1().Pods(ns).Delete(ctx, "web-1", metav1.DeleteOptions{}))
-	status(2, 3)
-	say("OnDelete, and web-1 was deleted")
-
-	change("{type: OnDelete}", "{type: RollingUpdate}")
-	status(3, 3)
-	change("annotations: {}", `annotations: {devcluster.kilter.dev/exit-code: "1"}`)
-	crashed := await.Object{Client: c.CoreV1().RESTClient(), Resource: "pods", Namespace: ns, Name: "web-2"}
-	must(t, second(await.Until(ctx, crashed, func(p *corev1.Pod) bool {
-		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].RestartCount > 0
-	})))
-	change(`{devcluster.kilter.dev/exit-code: "1"}`, "{}")
-	status(2, 2) // the mended template is the one before
-	held := c.get(ctx, t, ns, "sts")
-	if want := "under OrderedReady a pod of an older template that does not get ready is not replaced: kubectl delete pod web-2 -n " + ns; !strings.Contains(held, want) {
-		t.Errorf("held by a broken pod: %s\nwant: %s", held, want)
-	}
-	must(t, c.CoreV1().Pods(ns).Delete(ctx, "web-2", metav1.DeleteOptions{}))
-	status(3, 3)
-	say("mended, and web-2 was deleted")
-	golden.Check(t, "testdata/rollout-stateful.txt", said.String())
-}
-
-// TestNodesUnread has a Sync whose ServiceAccount may not read nodes: it says so once, and waits as the status does.
-func TestNodesUnread(t *testing.T) {
-	t.Parallel()
-	ctx, c := newCluster(t)
-	ns := c.namespace(t, "unread")
-	c.pool(ctx, t, ns, 2)
-	meta := metav1.ObjectMeta{Name: "deployer", Namespace: ns}
-	_, err := c.CoreV1().ServiceAccounts(ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
-	must(t, err)
-	rules := []rbacv1.PolicyRule{
-		{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "controllerrevisions"}, Verbs: []string{"*"}},
-		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
-	}
-	_, err = c.RbacV1().Roles(ns).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
-	must(t, err)
-	_, err = c.RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{
-		ObjectMeta: meta, Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: meta.Name, Namespace: ns}},
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
-	}, metav1.CreateOptions{})
-	must(t, err)
-	_, url := repository(t, fstest.MapFS{"prod/agent.yaml": agent(ns, "{}", ofItsPool)})
-	sync := syncFile(t, ns, url, "  serviceAccountName: deployer\n")
-	must(t, replaceIn(sync, "timeout: 1m", "timeout: 3s"))
-	run := kilter(t, "run", "-f", sync, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
-	line(ctx, t, run, "unread", "rollouts are judged without nodes: nodes is forbidden")
-	line(ctx, t, run, "unwell", "not finished in 3s: 1 of 2 pods available; waits for "+ns+"-1 (Pending); which of the nodes are ready is not known, since Kilter may not list nodes")
-	if n := strings.Count(run.Output(), "judged without"); n != 1 {
-		t.Errorf("said %d times that nodes are not read", n)
-	}
-}
-
-func replaceIn(file, old, by string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, []byte(strings.ReplaceAll(string(text), old, by)), 0o600)
 }
