@@ -25,6 +25,7 @@ type rolloutReader struct {
 	refused map[string]*Failure // "pods", "nodes" or "controllerrevisions", with the server's answer; nil where it is not known any more
 	nodes   []health.Node
 	listed  bool
+	failed  bool // something could not be read that may be read next time
 }
 
 // read reads one DaemonSet or StatefulSet with all that it takes to judge it. Other kinds have no such judgement.

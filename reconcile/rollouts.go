@@ -72,11 +72,13 @@ func (l *Loop) byPods(ctx context.Context, r *Result, live map[manifests.ID]diff
 		soonest := seen.at.Add(max(lookGap, lookShare*seen.took))
 		switch {
 		case same && (seen.next.IsZero() || now.Before(seen.next)), ctx.Err() != nil:
+		case reader.failed: // one request that hangs is enough for a pass; the look that failed comes again, and these with it
 		case known && !same && now.Before(soonest):
 			seen.next = soonest
 		default:
+			start := l.clock()
 			seen = seen.look(ctx, &reader, observed, same)
-			seen.took = l.clock().Sub(seen.at)
+			seen.took = l.clock().Sub(start)
 		}
 		kept[object.ID] = seen
 	}
@@ -104,7 +106,7 @@ func (s rolloutSeen) look(ctx context.Context, reader *rolloutReader, live diff.
 	}
 	found, err := reader.read(ctx, live.ID)
 	if err != nil {
-		found.Health = live.Health
+		found.Health, reader.failed = live.Health, true
 	}
 	next.found = found
 	if err != nil || found.Health.Word == health.InProgress || len(found.Excused) > 0 {
