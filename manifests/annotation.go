@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -24,6 +25,7 @@ var honoured = map[string]struct {
 }{
 	ours + "allow-prune":                      {kinds: []string{"Sync"}},
 	ours + "lint-ignore":                      {},
+	ours + "node-grace":                       {kinds: []string{"DaemonSet"}},
 	ours + "prune":                            {values: []string{"disabled", "enabled"}},
 	ours + "recreate":                         {values: []string{"allowed"}},
 	annotationHistory:                         {kinds: []string{"Job"}},
@@ -125,6 +127,11 @@ func noEffect(id ID, key, value string) string {
 		return ""
 	case known.kinds != nil && !slices.Contains(known.kinds, id.Kind):
 		return "has no effect on a " + id.Kind + ": it is for a " + strings.Join(known.kinds, " or ")
+	}
+	if key == ours+"node-grace" {
+		if _, err := time.ParseDuration(value); err != nil {
+			return "the value has no effect: write a duration, such as 5m"
+		}
 	}
 	values := known.values
 	if key == ours+"prune" {

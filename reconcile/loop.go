@@ -84,6 +84,7 @@ type Loop struct {
 	attempts     attempts
 	fights       fights
 	waiting      waiting
+	rollouts     rollouts
 	autoscaled   autoscaled
 	allows       string // the commit whose deletions may exceed spec.maxPrune
 
@@ -104,6 +105,7 @@ func NewLoop(o Options) (*Loop, error) {
 		attempts: attempts{by: map[manifests.ID]attempt{}},
 		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},
+		rollouts: rollouts{refused: map[string]time.Time{}},
 		listed:   map[place]bool{},
 	}
 	if l.record == nil {
@@ -246,7 +248,8 @@ func (l *Loop) retryAfter(last *Result) time.Time {
 	l.clusterFails = 0
 	var first time.Time
 	for _, due := range []time.Time{
-		l.attempts.next(last.Started), l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started), nextExpiry(last), l.installAgain(),
+		l.attempts.next(last.Started), l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started), l.rollouts.next(last.Started),
+		nextExpiry(last), l.installAgain(),
 	} {
 		if !due.IsZero() && (first.IsZero() || due.Before(first)) {
 			first = due

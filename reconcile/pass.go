@@ -51,7 +51,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		return r
 	}
 
-	live = l.observer.live()
+	live = l.rollouts.overlay(l.set, r, l.observer.live())
 	l.outcome(r, live)
 	if err := l.settleInventory(ctx, r, live); err != nil {
 		r.ClusterError = err
@@ -173,7 +173,7 @@ func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Li
 		r.Blind = append(r.Blind, *unrecordable)
 	}
 	l.listed = l.observer.synced(l.listed)
-	return l.observer.live(), nil
+	return l.byPods(ctx, r, l.observer.live()), nil
 }
 
 // choosePlaces lists every place where an object of the set is wanted or may be. Objects that are no longer wanted may be in any place that
@@ -298,7 +298,7 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 	r.Exceptions = exceptions(l.set, live)
 	r.Health = map[health.Word]int{}
 	for _, object := range l.set.Objects {
-		found := health.Missing()
+		found := health.Absent()
 		if past[object.ID] != nil {
 			found = *past[object.ID]
 		} else if observed, ok := live[object.ID]; ok {

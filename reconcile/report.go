@@ -9,6 +9,7 @@ import (
 	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
 )
 
 // begin opens the Result of a pass.
@@ -98,6 +99,16 @@ func (t told) news(r *Result) (told, []news) {
 	}
 	for _, b := range r.Blocked {
 		once(news{what: "waits", object: b.Object.ID, origin: b.Object.Origin, why: "for " + b.By.String() + ": " + b.Reason})
+	}
+	for _, rollout := range r.Rollouts {
+		if rollout.Health.Word == health.Current {
+			// Not waited for, or outdated on purpose: without a word it would look like all the rest.
+			what := "rollout"
+			if rollout.Health.Reason == health.ReasonOutdatedPods {
+				what = "outdated"
+			}
+			once(news{what: what, object: rollout.Object, origin: rollout.Origin, why: rollout.Health.Message})
+		}
 	}
 	for _, u := range r.Unwell {
 		once(newsOf(slog.LevelError, "unwell", u))

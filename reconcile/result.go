@@ -90,6 +90,7 @@ type Result struct {
 	Changes      []Change    // every action that writes, done or failed, sorted by ID
 	Blocked      []Blocked   // what waits for another object, sorted by ID
 	Unwell       []Trouble   // objects that failed or did not become Current in time
+	Rollouts     []Rollout   // DaemonSets and StatefulSets that are not simply up to date, sorted by ID
 	Exceptions   []Exception // where somebody's word counts for a time instead of Git's, the one that ends first foremost
 	Health       map[health.Word]int
 	Objects      int

@@ -54,6 +54,11 @@ func (r *Result) Status(previous v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 		}
 		status.Exceptions = append(status.Exceptions, exception)
 	}
+	for _, rollout := range firstOf(r.Rollouts) {
+		status.Rollouts = append(status.Rollouts, v1alpha1.ObjectRollout{
+			Object: rollout.Object.String(), Outdated: rollout.OutdatedPods, Message: oneLine(rollout.Health.Message),
+		})
+	}
 	for _, condition := range r.conditions() {
 		condition.ObservedGeneration = r.Generation
 		condition.LastTransitionTime = metav1.NewTime(r.Finished)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ func TestStatus(t *testing.T) {
 		"health-check-fails": succeeded(unwell),
 		"suspended":          succeeded(suspended),
 		"exceptions":         succeeded(suspendedAgainstGit),
+		"rollouts":           succeeded(rollsOut),
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := yaml.Marshal(r.Status(v1alpha1.SyncStatus{}))
@@ -39,6 +41,21 @@ func TestStatus(t *testing.T) {
 			golden.Check(t, filepath.Join("testdata", "status-"+name+".yaml"), string(text))
 		})
 	}
+}
+
+// rollsOut has one DaemonSet that waits for nothing but a dead node, and one whose pods are replaced by hand.
+func rollsOut(r *Result) {
+	for name, found := range map[string]health.Rollout{
+		"agent": {Health: health.Health{
+			Word: health.Current, Reason: health.ReasonNotWaitedFor, Message: "4 of 5 pods updated and available; not waited for: node-3 (NotReady for 12m)",
+		}},
+		"cache": {OutdatedPods: 2, Health: health.Health{
+			Word: health.Current, Reason: health.ReasonOutdatedPods, Message: "2 of 5 pods outdated until deleted (OnDelete), 5 available; outdated on node-1, node-2",
+		}},
+	} {
+		r.Rollouts = append(r.Rollouts, Rollout{Object: manifests.ID{Group: "apps", Kind: "DaemonSet", Namespace: "shop", Name: name}, Rollout: found})
+	}
+	slices.SortFunc(r.Rollouts, func(a, b Rollout) int { return a.Object.Compare(b.Object) })
 }
 
 // Ready, Reconciling and Stalled say what kstatus reads: at most one of them is True.
@@ -102,12 +119,13 @@ func TestStatusIsBounded(t *testing.T) {
 			r.Rejected = append(r.Rejected, manifests.Problem{
 				Origin: object.Origin, Object: object.ID, Field: strings.Repeat("f", 5000), Reason: "FieldValueInvalid", Message: strings.Repeat("é", 40_000),
 			})
+			r.Rollouts = append(r.Rollouts, Rollout{Object: object.ID, Rollout: health.Rollout{Health: health.Health{Message: strings.Repeat("z", 40_000)}}})
 			r.Blocked = append(r.Blocked, Blocked{Object: object, By: configMap("x"), Reason: strings.Repeat("y", 40_000)})
 		}
 		r.Objects, r.Health = 1000, map[health.Word]int{health.NotFound: 1000}
 	})
 	status := r.Status(v1alpha1.SyncStatus{})
-	if len(status.Problems) != 20 || len(status.Blocked) != 20 || status.Problems[0].Object != "ConfigMap shop/object-000" {
+	if len(status.Problems) != 20 || len(status.Blocked) != 20 || len(status.Rollouts) != 20 || status.Problems[0].Object != "ConfigMap shop/object-000" {
 		t.Errorf("%d problems, %d blocked; want the first 20 of each", len(status.Problems), len(status.Blocked))
 	}
 	text, err := yaml.Marshal(status)

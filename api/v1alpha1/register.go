@@ -32,6 +32,8 @@ const (
 	IdentityAnnotation = "kilter.dev/identity"
 	// JobRunAnnotation on a Job is written by Kilter: the name of the run's record.
 	JobRunAnnotation = "kilter.dev/job-run"
+	// NodeGraceAnnotation on a DaemonSet is how long its rollout waits for a node that is not ready, such as "5m".
+	NodeGraceAnnotation = "kilter.dev/node-grace"
 	// AppliedAnnotation is written by Kilter: the hash of the manifest that was applied last.
 	AppliedAnnotation = "kilter.dev/applied"
 )

@@ -217,6 +217,13 @@ type SyncStatus struct {
 	// +listType=atomic
 	// +optional
 	Exceptions []ExceptionFromGit `json:"exceptions,omitempty"`
+
+	// Rollouts are the first 20 DaemonSets and StatefulSets that are not simply up to date: on their way, outdated until somebody
+	// deletes their pods, or done but for nodes that are not waited for.
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	// +optional
+	Rollouts []ObjectRollout `json:"rollouts,omitempty"`
 }
 
 // ObjectCounts counts objects by kstatus' words.
@@ -269,6 +276,16 @@ type ExceptionFromGit struct {
 	// By is the person, as the API server knows them.
 	// +optional
 	By string `json:"by,omitempty"`
+}
+
+// ObjectRollout is how far a DaemonSet or StatefulSet has come, by its pods and nodes.
+type ObjectRollout struct {
+	// Object is "Kind namespace/name".
+	Object string `json:"object"`
+	// Outdated is how many of its pods are of an older template.
+	Outdated int `json:"outdated"`
+	// Message names the pods or nodes that it waits for, and those that it does not.
+	Message string `json:"message"`
 }
 
 // The condition types of a Sync.

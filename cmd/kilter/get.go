@@ -32,6 +32,8 @@ func getKinds() []getKind {
 		{names: []string{"syncs", "sync"}, short: "what is kept in sync: ready or not, at which commit", run: getSyncs},
 		{names: []string{"jobs", "job"}, short: "the Jobs that Syncs keep, with their last runs", run: getJobs},
 		{names: []string{"cronjobs", "cronjob", "cj"}, short: "when CronJobs ran, run next, and whether they keep their schedules", run: getCronJobs},
+		{names: []string{"daemonsets", "daemonset", "ds"}, short: "how far DaemonSets have come, node by node", run: getDaemonSets},
+		{names: []string{"statefulsets", "statefulset", "sts"}, short: "how far StatefulSets have come, pod by pod", run: getStatefulSets},
 	}
 }
 

@@ -88,7 +88,7 @@ func (a Action) Health() health.Health {
 	case a.Live != nil:
 		return a.Live.Health
 	}
-	return health.Missing()
+	return health.Absent()
 }
 
 // String renders the action as one line of a plan.

@@ -12,6 +12,15 @@ import (
 // RollingUpdate alone. Under OnDelete the rollout is over once the controller has seen the spec: pods move when somebody deletes
 // them, perhaps in weeks, so outdated ones are told and never waited for.
 func daemonSet(d *appsv1.DaemonSet) Health {
+	h := daemonSetRollout(d)
+	if n := d.Status.NumberMisscheduled; n > 0 && (h.Reason == ReasonAvailable || h.Reason == ReasonApplied) {
+		h.Reason = ReasonMisscheduled
+		h.Message += ", " + phrase.Count(n, "pod") + " where it should not run"
+	}
+	return h
+}
+
+func daemonSetRollout(d *appsv1.DaemonSet) Health {
 	s := d.Status
 	if d.Generation > s.ObservedGeneration {
 		return notObserved(d.Generation, s.ObservedGeneration)

@@ -1,8 +1,8 @@
 // Package health answers one question about one live object: is it where it should be?
 //
 // Compute is a pure function of the object as the API server last sent it. It has no clock, no client and no memory: whether
-// InProgress has lasted too long, whether a CronJob is late, and which nodes hold a DaemonSet back are for those who have a
-// clock or see more than one object. There is one file per kind; generic.go judges every kind that has no file, by the
+// InProgress has lasted too long and whether a CronJob is late are for those who have a clock. DaemonPods and StatefulPods judge
+// by pods, nodes and the time as well, which their caller has read; see Rollout. There is one file per kind; generic.go judges every kind that has no file, by the
 // conventions of kstatus (sigs.k8s.io/cli-utils/pkg/kstatus).
 //
 // The words divide by what a rollout should do next:
@@ -82,7 +82,7 @@ const (
 // Compute judges one object. A nil object is NotFound. The object is not changed, and two equal objects get equal answers.
 func Compute(u *unstructured.Unstructured) Health {
 	if u == nil {
-		return Missing()
+		return Absent()
 	}
 	if u.GetDeletionTimestamp() != nil {
 		return deleting(u.GetFinalizers())
@@ -121,8 +121,8 @@ func typed[T any](u *unstructured.Unstructured, judge func(*T) Health) Health {
 	return judge(&object)
 }
 
-// Missing is the judgement on an object that the cluster does not have.
-func Missing() Health { return Health{NotFound, ReasonNotFound, "not in the cluster"} }
+// Absent is the judgement on an object that the cluster does not have.
+func Absent() Health { return Health{NotFound, ReasonNotFound, "not in the cluster"} }
 
 func deleting(finalizers []string) Health {
 	message := "being deleted"

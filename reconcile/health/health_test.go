@@ -46,7 +46,7 @@ func TestReasonsAreClosedPerKind(t *testing.T) {
 			"FailedIndexes", "MaxFailedIndexesExceeded",
 		},
 		"CronJob":   {ReasonScheduled, ReasonScheduleSuspended},
-		"DaemonSet": slices.Concat(pods, onDelete),
+		"DaemonSet": append(slices.Concat(pods, onDelete), ReasonMisscheduled),
 		"Deployment": append(slices.Clone(pods), ReasonDeadlineExceeded, ReasonPaused, ReasonReplicaFailure, ReasonOldPodsTerminating,
 			ReasonDeleting),
 		"StatefulSet":              append(slices.Concat(pods, onDelete), ReasonPartitioned),

@@ -7,7 +7,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 func OfMetadata(object metav1.Object) Health {
 	switch {
 	case object == nil:
-		return Missing()
+		return Absent()
 	case object.GetDeletionTimestamp() != nil:
 		return deleting(object.GetFinalizers())
 	}
