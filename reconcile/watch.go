@@ -282,11 +282,11 @@ func (w *placeWatch) record(answer diff.Live) diff.Live {
 	return answer
 }
 
-// recordDeletion takes the server's answer to a deletion as the newest state of that very object.
+// recordDeletion takes the server's answer to a deletion as the newest state of that very object, unless the watch was faster.
 func (w *placeWatch) recordDeletion(id manifests.ID, uid types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if known, ok := w.live[id]; ok && known.UID == uid {
+	if known, ok := w.live[id]; ok && known.UID == uid && known.Health.Word != health.Terminating {
 		known.Health = health.Health{Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted; no event from the cluster yet"}
 		w.live[id] = known
 	}

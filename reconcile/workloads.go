@@ -31,8 +31,6 @@ type Workloads struct {
 	Found []Workload
 	// Unread says what could not be read, and was done without.
 	Unread []string
-	// Missing are the names that were asked for and are of none.
-	Missing []string
 }
 
 // DaemonSets judges the DaemonSets of a namespace, or of all where it is empty: those named or, without names, those that belong to a Sync.
@@ -83,14 +81,13 @@ func judgeAll[T any](
 	ctx context.Context, c *Cluster, names []string, now time.Time, items []T,
 	count func(*T) Workload, judge func(*rolloutReader, context.Context, *T) (health.Rollout, error),
 ) (Workloads, error) {
-	all := Workloads{Missing: slices.Clone(names)}
+	var all Workloads
 	reader := rolloutReader{cluster: c, now: now, refused: map[string]*Failure{}}
 	for i := range items {
 		w := count(&items[i])
 		if len(names) > 0 && !slices.Contains(names, w.ID.Name) {
 			continue
 		}
-		all.Missing = slices.DeleteFunc(all.Missing, func(name string) bool { return name == w.ID.Name })
 		if unexplained(diff.Live{ID: w.ID, Health: w.Health}) || w.Health.Reason == health.ReasonPartitioned {
 			var err error
 			if w.Rollout, err = judge(&reader, ctx, &items[i]); err != nil {

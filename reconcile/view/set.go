@@ -100,8 +100,9 @@ func (r *Reader) sets(ctx context.Context, namespace, selector string) ([]Set, e
 }
 
 // Set returns the set of the Sync of that name: of the Sync object or, where there is none, of the file's ConfigMap. When there is neither it
-// returns a NotFoundError, with the names there are.
+// returns a NotFoundError, with the names there are. One that may not be read is passed over if the other can be.
 func (r *Reader) Set(ctx context.Context, namespace, name string) (Set, error) {
+	var forbidden error
 	for _, id := range []manifests.ID{
 		{Group: syncKind.Group, Kind: syncKind.Kind, Namespace: namespace, Name: name},
 		{Kind: configMapKind.Kind, Namespace: namespace, Name: filePrefix + name},
@@ -113,12 +114,18 @@ func (r *Reader) Set(ctx context.Context, namespace, name string) (Set, error) {
 		switch {
 		case isNotFound(err):
 			continue
+		case isForbidden(err):
+			forbidden = cmp.Or(forbidden, err)
+			continue
 		case err != nil:
 			return Set{}, err
 		}
 		if set, ok := newSet(parent); ok {
 			return set, nil
 		}
+	}
+	if forbidden != nil {
+		return Set{}, forbidden
 	}
 	others, err := r.Sets(ctx, namespace)
 	if err != nil || len(others) == 0 {
