@@ -29,6 +29,9 @@ func (w *write) adopt(ctx context.Context) error {
 		return w.loop.refusal(ctx, live, found, w.target)
 	}
 	w.uid = string(live.UID)
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
 	if w.object.CreateOnly {
 		return w.join(ctx)
 	}

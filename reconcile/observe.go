@@ -139,6 +139,15 @@ func (o *observer) settled(record manifests.ID) {
 	}
 }
 
+// forget takes a record that was deleted as gone, before the watch tells so.
+func (o *observer) forget(record manifests.ID) {
+	if w := o.watches[placeOf(record)]; w != nil {
+		w.mu.Lock()
+		delete(w.live, record)
+		w.mu.Unlock()
+	}
+}
+
 // wrote takes what the server answered to a write of a record as observed.
 func (o *observer) wrote(record *unstructured.Unstructured) {
 	id := jobRunID(record.GetNamespace(), record.GetName())

@@ -47,9 +47,6 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 	}
 
 	l.timed(r, "record", func() { r.ClusterError = l.keepRecords(ctx, whole && *l.sync.Spec.Prune && r.Plan.PruneBlocked == "") })
-	if r.ClusterError != nil {
-		return r
-	}
 
 	live = l.rollouts.overlay(l.set, r, l.observer.live())
 	l.outcome(r, live)

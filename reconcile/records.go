@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,12 +47,19 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 	reduced := &diff.Run{
 		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity), Asked: run.Spec.Identity == "" && run.Status.Outcome == "",
 		Outcome: diff.Outcome(run.Status.Outcome), Message: run.Status.Message,
-		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Started: run.Status.StartTime != nil, Told: run.Status.Container != nil,
+		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Started: run.Status.StartTime != nil, Told: run.Status.Container != nil,
 	}
 	if suffix, ok := strings.CutPrefix(run.Name, run.Spec.Job+"-"); ok {
 		reduced.Number, _ = strconv.Atoi(suffix)
 	}
 	return reduced
+}
+
+// requested reports whether somebody else than the loop has created a record: it asked for the run.
+func requested(record metav1.Object) bool {
+	return slices.ContainsFunc(record.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager != inventory.FieldManager && e.Subresource == ""
+	})
 }
 
 // begun is the start of one run.
@@ -105,6 +113,11 @@ func (r records) patch(ctx context.Context, namespace, record string, change any
 	defer cancel()
 	return r.client(namespace).Patch(ctx, record, types.MergePatchType, content,
 		metav1.PatchOptions{FieldManager: inventory.FieldManager}, subresources...)
+}
+
+// release makes a run that somebody has asked for one that has not begun.
+func (r records) release(ctx context.Context, namespace, record string) (*unstructured.Unstructured, error) {
+	return r.patch(ctx, namespace, record, map[string]any{"spec": map[string]any{"identity": nil, "revision": nil, "file": nil}})
 }
 
 // remove deletes a record; one that is gone already is no error.

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,14 +28,11 @@ func (w *write) begin(ctx context.Context) error {
 	if b.exists {
 		b.reason = "" // whoever asked has said why
 	}
-	last := 0
-	for _, run := range w.loop.recorded[w.action.ID] {
-		last = max(last, run.Number)
-		if b.record == "" && w.loop.ledger.isUnborn(jobRunID(w.action.ID.Namespace, run.Record)) {
-			b.record, b.exists = run.Record, true
-		}
-	}
 	if b.record == "" {
+		last := 0
+		for _, run := range w.loop.recorded[w.action.ID] {
+			last = max(last, run.Number)
+		}
 		b.record = fmt.Sprintf("%s-%d", w.action.ID.Name, last+1)
 	}
 	return w.putOnRecord(ctx, b)
@@ -50,15 +46,16 @@ func (w *write) putOnRecord(ctx context.Context, b begun) error {
 		return refused
 	}
 	w.loop.observer.wrote(written)
-	w.loop.ledger.setUnborn(jobRunID(b.job.Namespace, b.record), false)
-	w.run = &diff.JobState{Record: b.record, Identity: b.identity}
+	w.run, w.begun = &diff.JobState{Record: b.record, Identity: b.identity}, true
 	return nil
 }
 
-// abandon keeps the record of a run for the next attempt when the server refused to create the Job.
-func (w *write) abandon(err error) {
-	if status := apierrors.APIStatus(nil); w.run != nil && errors.As(err, &status) && status.Status().Code < 500 {
-		w.loop.ledger.setUnborn(jobRunID(w.action.ID.Namespace, w.run.Record), true)
+// abandon takes the record back that this write has begun, if the run is known not to have begun. What cannot be taken back now is found out
+// later: see witness.
+func (w *write) abandon(ctx context.Context, err error) {
+	if w.begun && err != nil && newFailure(err, w.loop.cluster.host).Class != Transient {
+		run := diff.Run{Record: w.run.Record, Requested: w.action.Asked != ""}
+		_ = w.loop.takeBack(ctx, jobRunID(w.action.ID.Namespace, run.Record), run)
 	}
 }
 

@@ -31,16 +31,12 @@ type ledger struct {
 	records
 
 	mu      sync.Mutex
-	unborn  map[manifests.ID]bool // records whose Job the server refused to create: they serve the next attempt
 	telling map[manifests.ID]bool // records whose last container has been asked for
 	asking  sync.WaitGroup
 }
 
 func newLedger(own *Cluster, sync string) *ledger {
-	return &ledger{
-		records: records{cluster: own, sync: sync},
-		unborn:  map[manifests.ID]bool{}, telling: map[manifests.ID]bool{},
-	}
+	return &ledger{records: records{cluster: own, sync: sync}, telling: map[manifests.ID]bool{}}
 }
 
 // byJob sorts runs by their Job, the oldest first.
@@ -82,7 +78,6 @@ func (l *Loop) runs(set *manifests.Set) map[manifests.ID]diff.Runs {
 			switch {
 			case run.Asked:
 				runs.Asked = cmp.Or(runs.Asked, run.Record)
-			case l.ledger.isUnborn(id):
 			default:
 				runs.Last = &run
 				runs.Completed = runs.Completed || run.Outcome == diff.Complete
@@ -126,23 +121,6 @@ func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Ident
 	return identity
 }
 
-func (g *ledger) isUnborn(record manifests.ID) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.unborn[record]
-}
-
-// setUnborn notes whether the Job of a record is known not to have been created.
-func (g *ledger) setUnborn(record manifests.ID, unborn bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if unborn {
-		g.unborn[record] = true
-	} else {
-		delete(g.unborn, record)
-	}
-}
-
 // keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.
 func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 	known, live, ended := l.observer.runs(), l.observer.live(), l.observer.ended()
@@ -159,13 +137,18 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 			later(func() error { return l.restore(ctx, id, *job.Job) })
 		}
 	}
+	for record := range ended {
+		if _, exists := known[record]; !exists {
+			l.observer.settled(record)
+		}
+	}
 	for job, runs := range byJob(known) {
 		for _, run := range runs {
 			id := jobRunID(job.Namespace, run.Record)
 			at, exists := running[id]
 			last, gone := ended[id]
 			switch {
-			case run.Asked, l.ledger.isUnborn(id):
+			case run.Asked:
 			case exists:
 				if status, news := newsOfRun(run, at); news {
 					later(func() error { return l.settle(ctx, id, status) })
@@ -272,6 +255,23 @@ func (l *Loop) restore(ctx context.Context, job manifests.ID, run diff.JobState)
 	}
 	l.observer.wrote(written)
 	signal(l.observer.changed)
+	return nil
+}
+
+// takeBack undoes the record of a run that has never begun; what somebody has asked for is asked for still.
+func (l *Loop) takeBack(ctx context.Context, record manifests.ID, run diff.Run) error {
+	if run.Requested {
+		written, err := l.ledger.release(ctx, record.Namespace, record.Name)
+		if err != nil {
+			return fmt.Errorf("cannot write the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))
+		}
+		l.observer.wrote(written)
+		return nil
+	}
+	if err := l.ledger.remove(ctx, record.Namespace, record.Name); err != nil {
+		return fmt.Errorf("cannot remove the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))
+	}
+	l.observer.forget(record)
 	return nil
 }
 

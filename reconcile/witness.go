@@ -41,8 +41,7 @@ func (l *Loop) witness(ctx context.Context, record manifests.ID, run diff.Run, o
 	defer signal(l.observer.changed)
 	status, seen := testimony(run, others, events.Items)
 	if !seen && l.clock().Sub(run.Created) < eventsKept {
-		l.ledger.setUnborn(record, true) // nobody ever worked on it
-		return nil
+		return l.takeBack(ctx, record, run) // nobody ever worked on it
 	}
 	return l.settle(ctx, record, status)
 }

@@ -67,6 +67,7 @@ func (l *Loop) write(ctx context.Context, action diff.Action, places map[place]r
 	default:
 		err = w.update(ctx)
 	}
+	w.abandon(ctx, err)
 	return w.out, err
 }
 
@@ -98,6 +99,7 @@ type write struct {
 	target resource
 	uid    string         // of the object that is changed; empty while that is not known
 	run    *diff.JobState // of a Job: which run it is
+	begun  bool           // by this write
 	out    written
 }
 
@@ -110,7 +112,6 @@ func (w *write) create(ctx context.Context) error {
 	if exists(err) {
 		return w.adopt(ctx)
 	}
-	w.abandon(err)
 	return w.record(stored, err)
 }
 

@@ -96,9 +96,10 @@ type Run struct {
 	Message  string    // how it ended, for people
 	JobUID   types.UID // of the Job, as soon as it is known
 
-	Created time.Time
-	Started bool // its start is on record
-	Told    bool // how its last container ended is on record
+	Created   time.Time
+	Requested bool // somebody has asked for it
+	Started   bool // its start is on record
+	Told      bool // how its last container ended is on record
 }
 
 // job decides on a Job that Git wants. A Job is a run: one that has ended is not applied again, one that goes on is not torn down, and a change
