@@ -10,11 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
@@ -54,8 +51,6 @@ type parentStore struct {
 // watch notices until ctx is done that somebody deletes the parent or empties it, and signals changed. A Sync needs none of it:
 // the controller ends the loop when the Sync goes.
 func (p *parentStore) watch(ctx context.Context, changed chan struct{}) {
-	client := p.cluster.object(p.target, p.Namespace)
-	only := fields.OneTermEqualSelector(metav1.ObjectNameField, p.Name).String()
 	check := func(annotations map[string]string) {
 		if _, whole := p.Read(annotations); whole {
 			return
@@ -65,17 +60,8 @@ func (p *parentStore) watch(ctx context.Context, changed chan struct{}) {
 	}
 	var quiet klog.Logger // what goes wrong ends in the next write of the inventory, if it matters
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				o.FieldSelector = only
-				return client.List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				o.FieldSelector = only
-				return client.Watch(ctx, o)
-			},
-		},
-		ObjectType: &metav1.PartialObjectMetadata{},
+		ListerWatcher: One(p.cluster.object(p.target, p.Namespace), p.Name),
+		ObjectType:    &metav1.PartialObjectMetadata{},
 		Handler: cache.ResourceEventHandlerFuncs{
 			UpdateFunc: func(_, object any) {
 				if parent, ok := object.(*metav1.PartialObjectMetadata); ok {

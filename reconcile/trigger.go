@@ -8,7 +8,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -101,7 +100,7 @@ func age(now, since time.Time) string { return duration.HumanDuration(now.Sub(si
 
 // AwaitRun returns how a Job ended as soon as it has. It fails when ctx is done before that, or somebody deletes the Job.
 func (c *Cluster) AwaitRun(ctx context.Context, namespace, name string) (health.Run, error) {
-	jobs := cache.NewListWatchFromClient(c.kubernetes.BatchV1().RESTClient(), "jobs", namespace, fields.OneTermEqualSelector(metav1.ObjectNameField, name))
+	jobs := One(c.kubernetes.BatchV1().Jobs(namespace), name)
 	gone := func(store cache.Store) (bool, error) {
 		if len(store.List()) == 0 {
 			return false, fmt.Errorf("somebody has deleted job/%s", name)

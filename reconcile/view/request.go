@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -16,6 +15,7 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
+	"kilter.dev/kilter/reconcile"
 )
 
 // fieldManager is the name under which people's requests are written.
@@ -27,18 +27,7 @@ func (r *Reader) await(ctx context.Context, id manifests.ID, done func(*unstruct
 	if err != nil {
 		return r.cluster.Explain(err)
 	}
-	client := r.cluster.Dynamic().Resource(mapping.Resource).Namespace(id.Namespace)
-	only := fields.OneTermEqualSelector(metav1.ObjectNameField, id.Name).String()
-	source := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.FieldSelector = only
-			return client.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.FieldSelector = only
-			return client.Watch(ctx, o)
-		},
-	}
+	source := reconcile.One(r.cluster.Dynamic().Resource(mapping.Resource).Namespace(id.Namespace), id.Name)
 	gone := func(known cache.Store) (bool, error) {
 		if len(known.List()) == 0 {
 			return false, notFound("%s was deleted before its outcome was known", id)
