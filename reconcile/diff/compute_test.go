@@ -45,8 +45,8 @@ ConfigMap shop/c
 limit=0
 `))
 	plan := Compute(parse(t, archive))
-	want := "create  ConfigMap shop/a  configmap.yaml:1:1  (not in the cluster)\n" +
-		"keep    ConfigMap shop/c  (left Git; prune is blocked)\n" +
+	want := "create   ConfigMap shop/a  configmap.yaml:1:1  (not in the cluster)\n" +
+		"keep     ConfigMap shop/c  (left Git; prune is blocked)\n" +
 		"prune blocked: the commit deletes 1 of 3 objects; spec.maxPrune allows 0\n"
 	if got := plan.String(); got != want {
 		t.Errorf("plan:\n%s\nwant:\n%s", got, want)

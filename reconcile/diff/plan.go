@@ -93,7 +93,7 @@ func (a Action) Health() health.Health {
 
 // String renders the action as one line of a plan.
 func (a Action) String() string {
-	text := fmt.Sprintf("%-7s %s", a.Op, a.ID)
+	text := fmt.Sprintf("%-8s %s", a.Op, a.ID)
 	if a.Object != nil {
 		text += "  " + a.Object.Origin.String()
 	}
