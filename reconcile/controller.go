@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -78,7 +76,7 @@ func (c *Controller) Run(ctx context.Context) {
 	for _, namespace := range namespaces {
 		informer := dynamicinformer.NewFilteredDynamicInformer(c.Cluster.dynamic,
 			v1alpha1.GroupVersion.WithResource(v1alpha1.SyncResource), namespace, 0, cache.Indexers{}, nil).Informer()
-		c.follow(ctx, informer, namespace)
+		c.listen(ctx, informer, namespace)
 		stores[namespace] = informer.GetStore()
 		informers = append(informers, informer)
 		informing.Go(func() { informer.RunWithContext(ctx) })
@@ -92,13 +90,14 @@ func (c *Controller) Run(ctx context.Context) {
 		c.Synced()
 	})
 
-	loops := map[types.NamespacedName]*running{}
+	// Each Sync has a goroutine of its own: one that takes its time to end keeps no other waiting. It stays when the Sync goes, since its
+	// name may come back.
+	var keeping sync.WaitGroup
+	changed := map[types.NamespacedName]chan struct{}{}
 	for {
 		select {
 		case <-ctx.Done():
-			for _, name := range slices.Collect(maps.Keys(loops)) {
-				c.end(loops, name)
-			}
+			keeping.Wait()
 			informing.Wait()
 			return
 		case name := <-c.events:
@@ -106,13 +105,33 @@ func (c *Controller) Run(ctx context.Context) {
 			if store == nil {
 				store = stores[metav1.NamespaceAll]
 			}
-			c.handle(ctx, loops, store, name)
+			news := changed[name]
+			if news == nil {
+				news = make(chan struct{}, 1)
+				changed[name] = news
+				keeping.Go(func() { c.keep(ctx, store, name, news) })
+			}
+			signal(news)
 		}
 	}
 }
 
-// follow sends the name of each Sync that appears, changes or goes to events.
-func (c *Controller) follow(ctx context.Context, informer cache.SharedIndexInformer, namespace string) {
+// keep brings the loop of one Sync in line with it whenever it changed, until ctx is done.
+func (c *Controller) keep(ctx context.Context, store cache.Store, name types.NamespacedName, changed chan struct{}) {
+	var current *running
+	for {
+		select {
+		case <-ctx.Done():
+			current.end()
+			return
+		case <-changed:
+			current = c.follow(ctx, current, store, name)
+		}
+	}
+}
+
+// listen sends the name of each Sync that appears, changes or goes to events.
+func (c *Controller) listen(ctx context.Context, informer cache.SharedIndexInformer, namespace string) {
 	// The error is kept for the log: an informer goes on trying by itself. Setting it fails only once the informer runs.
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		why := newFailure(err, c.Cluster.host).Text
@@ -137,19 +156,18 @@ func (c *Controller) follow(ctx context.Context, informer cache.SharedIndexInfor
 	})
 }
 
-// handle brings the loops in line with one Sync as it is now.
-func (c *Controller) handle(ctx context.Context, loops map[types.NamespacedName]*running, store cache.Store, name types.NamespacedName) {
+// follow returns the loop that one Sync has to have as it is now: the current one, another, or none.
+func (c *Controller) follow(ctx context.Context, current *running, store cache.Store, name types.NamespacedName) *running {
 	object, exists, _ := store.GetByKey(name.String())
-	current := loops[name]
 	if !exists {
-		c.end(loops, name)
+		current.end()
 		c.Metrics.Forget(name.Namespace, name.Name)
-		return
+		return nil
 	}
 	wanted, err := readSync(object)
 	if err != nil {
 		c.Log.Error("cannot read a Sync", "object", name, "why", err.Error())
-		return
+		return current
 	}
 	if current != nil && current.loop != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation {
 		before := current.sync.Annotations
@@ -160,10 +178,10 @@ func (c *Controller) handle(ctx context.Context, loops map[types.NamespacedName]
 		if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != before[v1alpha1.RequestedAtAnnotation] {
 			current.loop.Request(request)
 		}
-		return
+		return current
 	}
-	c.end(loops, name)
-	loops[name] = c.start(ctx, wanted)
+	current.end()
+	return c.start(ctx, wanted)
 }
 
 func readSync(object any) (*v1alpha1.Sync, error) {
@@ -227,11 +245,10 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 	return r
 }
 
-// end stops the loop of a Sync and waits for it.
-func (c *Controller) end(loops map[types.NamespacedName]*running, name types.NamespacedName) {
-	if r := loops[name]; r != nil {
+// end stops the loop of a Sync, if there is one, and waits for it.
+func (r *running) end() {
+	if r != nil {
 		r.cancel()
 		<-r.ended
-		delete(loops, name)
 	}
 }
