@@ -89,7 +89,7 @@ func TestScripts(t *testing.T) {
 			"delete":    onStage((*stage).delete),
 			"cleanup":   onStage((*stage).cleanup),
 		},
-		Deadline:            time.Now().Add(2 * patience),
+		Deadline:            time.Now().Add(8 * patience), // all scripts together, on a machine that is busy
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
