@@ -14,17 +14,22 @@ import (
 func resumeCommand() *cobra.Command {
 	var q question
 	cmd := &cobra.Command{
-		Use:   "resume cronjob/NAME",
-		Short: "End the suspension of a CronJob before its time",
+		Use:   "resume cronjob/NAME | sync/NAME",
+		Short: "End the suspension of a CronJob before its time, or of a Sync",
 		Long: `End the suspension of a CronJob before its time: an exception made by kilter suspend, or spec.suspend: true set by hand. What Git suspends is
 resumed in Git. A run that was due meanwhile starts at once, unless startingDeadlineSeconds has passed; those before it do not.`,
-		Example: `  kilter resume cronjob/report -n shop`,
-		Args:    oneCronJob,
+		Example: `  kilter resume cronjob/report -n shop
+  kilter resume sync/shop`,
+		Args: oneSuspendable,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := q.open(cmd); err != nil {
 				return err
 			}
-			return resume(cmd.Context(), &q, nameOfCronJob(args[0]))
+			what := readSuspendable(args[0])
+			if what.sync != "" {
+				return q.pause(cmd, what.sync, false)
+			}
+			return resume(cmd.Context(), &q, what.cronJob)
 		},
 	}
 	q.add(cmd, false)

@@ -49,19 +49,29 @@ func (r *Reader) await(ctx context.Context, id manifests.ID, done func(*unstruct
 
 // Request asks for a pass of a Sync object now. The Sync's status answers with the value, which has to be a new one.
 func (r *Reader) Request(ctx context.Context, set Set, value string) error {
+	return r.patch(ctx, set, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{v1alpha1.RequestedAtAnnotation: value}},
+	})
+}
+
+// Suspend sets spec.suspend of a Sync object.
+func (r *Reader) Suspend(ctx context.Context, set Set, suspend bool) error {
+	return r.patch(ctx, set, map[string]any{"spec": map[string]any{"suspend": suspend}})
+}
+
+// patch changes a Sync object by a merge patch.
+func (r *Reader) patch(ctx context.Context, set Set, change map[string]any) error {
 	mapping, err := r.kinds.RESTMapping(syncKind)
 	if err != nil {
 		return r.cluster.Explain(err)
 	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{v1alpha1.RequestedAtAnnotation: value}},
-	})
+	content, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
 	_, err = r.cluster.Metadata().Resource(mapping.Resource).Namespace(set.Namespace).
-		Patch(ctx, set.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
-	return r.failed("annotate Sync "+set.SyncName(), err)
+		Patch(ctx, set.Name, types.MergePatchType, content, metav1.PatchOptions{FieldManager: fieldManager})
+	return r.failed("change Sync "+set.SyncName(), err)
 }
 
 // AwaitAnswer waits until a Sync's status answers a Request and nothing moves any more, and returns the Sync.
