@@ -23,6 +23,7 @@ import (
 //	field          is decided by       from                             until
 //	spec.replicas  an autoscaler       its first scaling (scaled)       there is no autoscaler any more
 //	spec.suspend   an exception        somebody applies it (Exception)  its time is over, or somebody ends it
+//	spec.suspend   a queue of Jobs     it sets it (SuspendTaken)        the Job leaves the queue
 
 // desired returns the set as it is to be applied, and what was ceded of it.
 func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*manifests.Set, map[manifests.ID]diff.Ceded, error) {
@@ -71,6 +72,8 @@ func cede(object *manifests.Object, live diff.Live, scaled bool, now time.Time) 
 	}
 	e := live.Exception
 	switch {
+	case e == nil && live.SuspendTaken && !object.CreateOnly && names(object, inventory.Suspend):
+		return without(object, inventory.Suspend), diff.Ceded{Before: object.Hash, Reason: "a queue has taken over spec.suspend"}
 	case e == nil && live.Applied == object.Hash:
 		return object, diff.Ceded{}
 	case e == nil:

@@ -43,7 +43,11 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		end, err := l.ledger.lastContainer(ctx, job)
-		if err != nil || end == nil {
+		if err != nil || end == nil && job.Job.Outcome == "" {
+			l.ledger.asksAgain(record) // the next pass may find more
+			return
+		}
+		if end == nil {
 			return // there is nothing to tell; the outcome stands without it
 		}
 		status := v1alpha1.JobRunStatus{Container: &end.ContainerEnd, Log: mask(l.ledger.log(ctx, job.ID.Namespace, *end), secrets)}
@@ -60,6 +64,13 @@ func (g *ledger) asks(record manifests.ID) bool {
 	asked := g.telling[record]
 	g.telling[record] = true
 	return !asked
+}
+
+// asksAgain forgets that a run's last container has been asked for.
+func (g *ledger) asksAgain(record manifests.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.telling, record)
 }
 
 // lastEnd is how the last container of a run ended, and where its log is.
@@ -123,25 +134,42 @@ func (g *ledger) log(ctx context.Context, namespace string, end lastEnd) []byte 
 
 // mask makes a log fit to be kept: without the values of Secrets, printable, and not longer than is promised.
 func mask(log []byte, secrets []string) string {
+	if len(log) >= logRead { // cut off in the middle of a line, or of a secret
+		log = log[:bytes.LastIndexByte(log, '\n')+1]
+	}
+	hide := hider(secrets)
+	var lines []string
+	for line := range strings.Lines(hide(string(log))) {
+		lines = append(lines, phrase.Printable(strings.TrimRight(line, "\r\n")))
+	}
+	// What was made printable may have become a value of a Secret, and no cut may take away the start of one before it is masked.
+	lines = strings.Split(hide(strings.Join(lines, "\n")), "\n")
+	text := strings.Join(lines[max(0, len(lines)-logLines):], "\n")
+	if len(text) > logBytes {
+		text = text[len(text)-logBytes:]
+		if _, rest, found := strings.Cut(text, "\n"); found {
+			text = rest // begin with a whole line
+		}
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// hider returns a function that masks values until none is left: a mask may stand in the middle of another one.
+func hider(secrets []string) func(string) string {
 	pairs := make([]string, 0, 2*len(secrets))
 	for _, value := range secrets {
 		pairs = append(pairs, value, masked)
 	}
-	var kept [][]byte
-	if len(log) >= logRead { // cut off in the middle of a line, or of a secret
-		log = log[:bytes.LastIndexByte(log, '\n')+1]
-	}
-	for line := range bytes.Lines([]byte(strings.NewReplacer(pairs...).Replace(string(log)))) {
-		kept = append(kept, []byte(phrase.Printable(strings.TrimRight(string(line), "\r\n"))))
-	}
-	text := bytes.Join(kept[max(0, len(kept)-logLines):], []byte("\n"))
-	if len(text) > logBytes {
-		text = text[len(text)-logBytes:]
-		if _, rest, found := bytes.Cut(text, []byte("\n")); found {
-			text = rest // begin with a whole line
+	replacer := strings.NewReplacer(pairs...)
+	return func(text string) string {
+		for { // a mask is shorter than what it stands for
+			hidden := replacer.Replace(text)
+			if hidden == text {
+				return text
+			}
+			text = hidden
 		}
 	}
-	return strings.ToValidUTF8(string(text), "")
 }
 
 // shortest is the least that a value of a Secret has to have to be masked: shorter ones are in every text.
@@ -153,7 +181,10 @@ func secretValues(set *manifests.Set) []string {
 	var values []string
 	add := func(value string) {
 		for _, text := range append(strings.Split(value, "\n"), value, base64.StdEncoding.EncodeToString([]byte(value))) {
-			if text = strings.TrimSpace(text); len(text) >= shortest {
+			switch trimmed := strings.TrimSpace(text); {
+			case len(trimmed) >= shortest:
+				values = append(values, trimmed)
+			case len(text) >= shortest && trimmed != "":
 				values = append(values, text)
 			}
 		}

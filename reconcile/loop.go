@@ -79,6 +79,7 @@ type Loop struct {
 	expected     expectations
 	ledger       *ledger
 	recorded     map[manifests.ID][]diff.Run // the runs on record of each Job when the pass was planned, the oldest first
+	taken        map[manifests.ID][]diff.Run // those of other Syncs
 	planned      map[manifests.ID]diff.Runs  // what the plan knows of the runs of each Job
 	rehearses    bool                        // nothing is to be changed in the cluster
 	attempts     attempts
@@ -249,7 +250,7 @@ func (l *Loop) retryAfter(last *Result) time.Time {
 	var first time.Time
 	for _, due := range []time.Time{
 		l.attempts.next(last.Started), l.waiting.next(l.sync.Spec.Timeout.Duration, last.Started), l.rollouts.next(last.Started),
-		nextExpiry(last), l.installAgain(),
+		nextExpiry(last), l.installAgain(), l.ledger.lookAgain,
 	} {
 		if !due.IsZero() && (first.IsZero() || due.Before(first)) {
 			first = due

@@ -105,14 +105,23 @@ func (o *observer) live() map[manifests.ID]diff.Live {
 	})
 }
 
-// runs returns every record of a run.
-func (o *observer) runs() map[manifests.ID]diff.Live {
-	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
+// runs returns every record of a run: the set's own, and those of others in the same namespaces.
+func (o *observer) runs() (own, others map[manifests.ID]diff.Live) {
+	others = map[manifests.ID]diff.Live{}
+	own = o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
 		if w.place.kind != jobRunKind {
 			return nil
 		}
 		return w.live
 	})
+	maps.DeleteFunc(own, func(id manifests.ID, record diff.Live) bool {
+		foreign := record.Run == nil || record.Run.Sync != o.sync
+		if foreign {
+			others[id] = record
+		}
+		return foreign
+	})
+	return own, others
 }
 
 // ended returns the Jobs that went, as they were seen last, by the records of their runs.

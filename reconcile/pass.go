@@ -13,6 +13,7 @@ import (
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // pass is one look at everything and one step towards what Git says. It is the table of contents of this program.
@@ -30,7 +31,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 	if !decided {
 		return r
 	}
-	if err := l.parent.widen(ctx, l.parent.covering(l.set, live), l.set); err != nil {
+	if err := l.parent.widen(ctx, l.covering(live), l.set); err != nil {
 		r.ClusterError = err
 		return r
 	}
@@ -200,12 +201,13 @@ func (l *Loop) choosePlaces() error {
 			wanted[placeOf(id)] = true
 		}
 	}
+	own, _ := l.observer.runs()
+	for id := range own {
+		wanted[place{jobKind, id.Namespace}] = true // the records of a Job that is gone and left Git have to go as well
+	}
 	for p := range wanted {
 		if err := add(p.kind, p.namespace); err != nil {
 			return err
-		}
-		if p.kind == jobKind && l.recordsServed() {
-			places[place{jobRunKind, p.namespace}] = jobRuns
 		}
 	}
 	for _, kind := range l.parent.stored.GroupKinds {
@@ -216,6 +218,11 @@ func (l *Loop) choosePlaces() error {
 			if err := add(kind, namespace); err != nil {
 				return err
 			}
+		}
+	}
+	for p := range places {
+		if p.kind == jobKind && l.recordsServed() {
+			places[place{jobRunKind, p.namespace}] = jobRuns
 		}
 	}
 	l.places, l.unresolved, l.placesDue = places, unresolved, false
@@ -320,9 +327,22 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 	}
 }
 
+// covering returns contents that cover what is desired, what is still there of the set, the records of its runs, and kinds besides.
+func (l *Loop) covering(live map[manifests.ID]diff.Live, kinds ...schema.GroupKind) inventory.Contents {
+	own, _ := l.observer.runs()
+	var namespaces []string
+	for id := range own {
+		namespaces = append(namespaces, id.Namespace)
+	}
+	if len(own) > 0 {
+		kinds = append(slices.Clone(kinds), jobKind)
+	}
+	return l.parent.covering(l.set, live, kinds...).Union(inventory.ContentsOf(nil, namespaces))
+}
+
 // settleInventory narrows the inventory to what is desired or still there.
 func (l *Loop) settleInventory(ctx context.Context, r *Result, live map[manifests.ID]diff.Live) error {
-	contents := l.parent.covering(l.set, live, l.unresolved...)
+	contents := l.covering(live, l.unresolved...)
 	if contents.Equal(l.parent.stored) || len(r.Blind) > 0 {
 		return nil
 	}

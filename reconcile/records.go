@@ -45,9 +45,13 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 		return nil
 	}
 	reduced := &diff.Run{
-		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity), Asked: run.Spec.Identity == "" && run.Status.Outcome == "",
+		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity),
+		Asked:   run.Spec.Identity == "" && run.Status.Outcome == "",
 		Outcome: diff.Outcome(run.Status.Outcome), Message: run.Status.Message,
-		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Started: run.Status.StartTime != nil, Told: run.Status.Container != nil,
+		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Told: run.Status.Container != nil,
+	}
+	if started := run.Status.StartTime; started != nil {
+		reduced.Started = started.Time
 	}
 	if suffix, ok := strings.CutPrefix(run.Name, run.Spec.Job+"-"); ok {
 		reduced.Number, _ = strconv.Atoi(suffix)

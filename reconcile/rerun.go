@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/reconcile/diff"
@@ -30,6 +31,9 @@ func (w *write) begin(ctx context.Context) error {
 	}
 	if b.record == "" {
 		last := 0
+		for _, run := range w.loop.taken[w.action.ID] { // by another Sync, which had the Job before
+			last = max(last, run.Number)
+		}
 		for _, run := range w.loop.recorded[w.action.ID] {
 			last = max(last, run.Number)
 		}
@@ -113,24 +117,42 @@ func (w *write) claim(ctx context.Context) error {
 	if err := w.putOnRecord(ctx, b); err != nil {
 		return err
 	}
+	live, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
+	content, err := w.claimBody(live)
+	if err != nil {
+		return err
+	}
+	var stored *metav1.PartialObjectMetadata
+	if inventory.Entry(live) == nil {
+		stored, err = w.loop.cluster.apply(ctx, applyRequest{
+			target: w.target, namespace: w.object.ID.Namespace, name: w.object.ID.Name, body: content,
+		})
+	} else { // an apply would take away what is ours and not in it
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		defer cancel()
+		stored, err = w.loop.cluster.object(w.target, live.Namespace).
+			Patch(ctx, live.Name, types.MergePatchType, content, metav1.PatchOptions{FieldManager: inventory.FieldManager})
+	}
+	if err != nil {
+		return err
+	}
+	observed := w.loop.observer.record(w.object.ID, stored)
+	w.out.live = &observed
+	return nil
+}
+
+// claimBody is what marks a Job as a run of the set's, and holds nothing else of it.
+func (w *write) claimBody(live *metav1.PartialObjectMetadata) ([]byte, error) {
 	stub := unstructured.Unstructured{Object: map[string]any{}}
 	stub.SetGroupVersionKind(w.object.GroupVersionKind())
-	stub.SetNamespace(w.object.ID.Namespace)
-	stub.SetName(w.object.ID.Name)
+	stub.SetNamespace(live.Namespace)
+	stub.SetName(live.Name)
+	stub.SetUID(live.UID)
 	if err := (marks{w.loop.parent.ID(), w.run}).set(&stub, ""); err != nil {
-		return err
+		return nil, err
 	}
-	content, err := json.Marshal(stub.Object)
-	if err != nil {
-		return err
-	}
-	stored, err := w.loop.cluster.apply(ctx, applyRequest{
-		target: w.target, namespace: w.object.ID.Namespace, name: w.object.ID.Name, body: content,
-	})
-	if err != nil {
-		return err
-	}
-	live := w.loop.observer.record(w.object.ID, stored)
-	w.out.live = &live
-	return nil
+	return json.Marshal(stub.Object)
 }

@@ -10,7 +10,9 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -33,13 +35,15 @@ type ledger struct {
 	mu      sync.Mutex
 	telling map[manifests.ID]bool // records whose last container has been asked for
 	asking  sync.WaitGroup
+
+	lookAgain time.Time // when the cluster's events may tell of a run what they do not tell yet; zero when nothing is awaited
 }
 
 func newLedger(own *Cluster, sync string) *ledger {
 	return &ledger{records: records{cluster: own, sync: sync}, telling: map[manifests.ID]bool{}}
 }
 
-// byJob sorts runs by their Job, the oldest first.
+// byJob sorts runs by their Job, the oldest first: those that have ended by when they began, and then the others.
 func byJob(runs map[manifests.ID]diff.Live) map[manifests.ID][]diff.Run {
 	sorted := map[manifests.ID][]diff.Run{}
 	for id, live := range runs {
@@ -50,10 +54,28 @@ func byJob(runs map[manifests.ID]diff.Live) map[manifests.ID][]diff.Run {
 	}
 	for _, runs := range sorted {
 		slices.SortFunc(runs, func(a, b diff.Run) int {
-			return cmp.Or(cmp.Compare(a.Number, b.Number), a.Created.Compare(b.Created), cmp.Compare(a.Record, b.Record))
+			// Numbers come last: people may call the run that they ask for anything.
+			return cmp.Or(cmp.Compare(open(a), open(b)),
+				began(a).Compare(began(b)), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Record, b.Record))
 		})
 	}
 	return sorted
+}
+
+// open is 0 of a run that has ended, and 1 of any other.
+func open(run diff.Run) int {
+	if run.Outcome == "" {
+		return 1
+	}
+	return 0
+}
+
+// began is when a run began, as far as it is known. One that was asked for is on record before.
+func began(run diff.Run) time.Time {
+	if run.Started.IsZero() {
+		return run.Created
+	}
+	return run.Started
 }
 
 func jobID(namespace, name string) manifests.ID {
@@ -63,7 +85,8 @@ func jobID(namespace, name string) manifests.ID {
 // runs returns what is known of the runs of each Job of a set.
 func (l *Loop) runs(set *manifests.Set) map[manifests.ID]diff.Runs {
 	all := map[manifests.ID]diff.Runs{}
-	l.recorded = byJob(l.observer.runs())
+	own, others := l.observer.runs()
+	l.recorded, l.taken = byJob(own), byJob(others)
 	ended := l.observer.ended()
 	for _, object := range set.Objects {
 		if object.Run == nil {
@@ -121,9 +144,19 @@ func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Ident
 	return identity
 }
 
+// setLookAgain notes when the cluster's events are to be read again; zero when they are not.
+func (g *ledger) setLookAgain(at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at.IsZero() || g.lookAgain.IsZero() || at.Before(g.lookAgain) {
+		g.lookAgain = at
+	}
+}
+
 // keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.
 func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
-	known, live, ended := l.observer.runs(), l.observer.live(), l.observer.ended()
+	known, others := l.observer.runs()
+	live, ended := l.observer.live(), l.observer.ended()
 	running := map[manifests.ID]diff.Live{} // by record
 	var due []func() error
 	later := func(do func() error) { due = append(due, do) }
@@ -133,7 +166,9 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 		}
 		record := jobRunID(id.Namespace, job.Job.Record)
 		running[record] = job
-		if _, exists := known[record]; !exists && job.Health.Word != health.Terminating && l.observer.watches[placeOf(record)] != nil {
+		_, recorded := known[record]
+		_, foreign := others[record]
+		if !recorded && !foreign && job.Health.Word != health.Terminating && l.observer.watches[placeOf(record)] != nil {
 			later(func() error { return l.restore(ctx, id, *job.Job) })
 		}
 	}
@@ -142,31 +177,37 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 			l.observer.settled(record)
 		}
 	}
+	l.ledger.setLookAgain(time.Time{})
 	for job, runs := range byJob(known) {
+		gone := live[job].Job == nil && l.listed[placeOf(job)]
+		removed := map[string]bool{}
+		for _, run := range surplus(runs, l.keeps(job), whole && gone) {
+			removed[run.Record] = true
+			later(func() error { return l.ledger.remove(ctx, job.Namespace, run.Record) })
+		}
 		for _, run := range runs {
 			id := jobRunID(job.Namespace, run.Record)
 			at, exists := running[id]
-			last, gone := ended[id]
+			last, went := ended[id]
 			switch {
+			case removed[run.Record]:
+				l.observer.settled(id)
 			case run.Asked:
 			case exists:
 				if status, news := newsOfRun(run, at); news {
 					later(func() error { return l.settle(ctx, id, status) })
 				}
 				l.tell(ctx, id, run, at)
-			case gone && run.Outcome == "":
+			case went && run.Outcome == "":
 				outcome, message := endOf(last)
 				status := statusOf(last)
 				status.Outcome, status.Message = v1alpha1.JobRunOutcome(outcome), message
 				later(func() error { return l.settle(ctx, id, status) })
-			case gone:
+			case went:
 				l.observer.settled(id)
-			case run.Outcome == "" && l.listed[placeOf(job)]:
+			case run.Outcome == "" && gone:
 				later(func() error { return l.witness(ctx, id, run, runs) })
 			}
-		}
-		for _, run := range surplus(runs, l.keeps(job), whole && live[job].Job == nil) {
-			later(func() error { return l.ledger.remove(ctx, job.Namespace, run.Record) })
 		}
 	}
 	return l.inParallel(ctx, due)
@@ -175,13 +216,13 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 // unrecorded reports whether a Job has ended, or is about to, and its record does not say so. The event that told, or will, starts the next
 // pass.
 func (l *Loop) unrecorded(live map[manifests.ID]diff.Live) bool {
-	runs := l.observer.runs()
+	runs, _ := l.observer.runs()
 	for id, job := range live {
 		ends := job.Health.Reason == health.ReasonSuccessMet || job.Health.Word == health.Failed
 		if job.Job == nil || job.Job.Outcome == "" && !ends {
 			continue
 		}
-		if record, ok := runs[jobRunID(id.Namespace, job.Job.Record)]; ok && record.Run != nil && record.Run.Outcome == "" {
+		if record, ok := runs[jobRunID(id.Namespace, job.Job.Record)]; ok && record.Run.Outcome == "" {
 			return true
 		}
 	}
@@ -190,8 +231,9 @@ func (l *Loop) unrecorded(live map[manifests.ID]diff.Live) bool {
 
 // newsOfRun returns what a Job tells that is not on its run's record.
 func newsOfRun(run diff.Run, live diff.Live) (v1alpha1.JobRunStatus, bool) {
-	started := !run.Started && !live.Job.Started.IsZero()
-	finished := run.Outcome == "" && live.Job.Outcome != ""
+	started := run.Started.IsZero() && !live.Job.Started.IsZero()
+	// A run that was to be replaced, and was left alone since Git took that back, comes to another end than the one on record.
+	finished := live.Job.Outcome != "" && run.Outcome != live.Job.Outcome
 	return statusOf(live), started || finished
 }
 
@@ -218,7 +260,7 @@ func (l *Loop) keeps(job manifests.ID) *manifests.Object {
 }
 
 // surplus returns the records that need not be kept: the oldest beyond the limit of a Job that Git has, and all of one that has left Git, once
-// it is gone and a whole commit tells so.
+// it is gone and a whole commit tells so. The runs come with the oldest first. That a Job which runs once has completed is never forgotten.
 func surplus(runs []diff.Run, object *manifests.Object, gone bool) []diff.Run {
 	if object == nil || object.Run == nil {
 		if gone {
@@ -227,13 +269,24 @@ func surplus(runs []diff.Run, object *manifests.Object, gone bool) []diff.Run {
 		return nil
 	}
 	finished := slices.DeleteFunc(slices.Clone(runs), func(r diff.Run) bool { return r.Outcome == "" })
-	return finished[:max(0, len(finished)-object.Run.History)]
+	old, kept := finished[:max(0, len(finished)-object.Run.History)], finished[max(0, len(finished)-object.Run.History):]
+	completed := func(r diff.Run) bool { return r.Outcome == diff.Complete }
+	if object.Run.Policy == manifests.RunOnce && !slices.ContainsFunc(kept, completed) {
+		if i := slices.IndexFunc(old, completed); i >= 0 {
+			old = slices.Delete(old, i, i+1)
+		}
+	}
+	return old
 }
 
 // settle writes a run's status, and takes the answer as observed.
 func (l *Loop) settle(ctx context.Context, record manifests.ID, status v1alpha1.JobRunStatus) error {
 	written, err := l.ledger.settle(ctx, record.Namespace, record.Name, status)
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err): // somebody has deleted it; that of a Job which is there is written anew
+		l.observer.settled(record)
+		return nil
+	case err != nil:
 		return fmt.Errorf("cannot write the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))
 	}
 	l.observer.wrote(written)

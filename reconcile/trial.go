@@ -159,6 +159,10 @@ func (t trial) fixed(s *Step, before *unstructured.Unstructured, refused *Failur
 		}
 		refused.Text = refusalOf(refused.Causes)
 	}
+	if s.Object.Run != nil && before.GetAnnotations()[v1alpha1.JobRunAnnotation] == "" {
+		t.claim(s, before)
+		return
+	}
 	out := wayOut(s.Object)
 	if out != "" {
 		t.refuse(s, refused.because(out))
@@ -170,6 +174,21 @@ func (t trial) fixed(s *Step, before *unstructured.Unstructured, refused *Failur
 	}
 	s.Op, s.Untried = diff.Replace, ""
 	s.Reason = strings.Join(names, ", ") + " must not change: it is deleted and created anew"
+}
+
+// claim says of a Job that Kilter did not start, and that is not what Git wants, what becomes of it: see write.claim.
+func (t trial) claim(s *Step, before *unstructured.Unstructured) {
+	live := reduce(t.loop.parent.ID(), s.Object.ID, before)
+	live.Member, live.Job.Record = true, "existed already"
+	then := diff.Compute(diff.Input{
+		Desired: []*manifests.Object{s.Object}, Runs: t.loop.planned, Live: map[manifests.ID]diff.Live{s.Object.ID: live},
+	})
+	if s.Op != diff.Adopt {
+		s.Op, s.Reason = then.Actions[0].Op, then.Actions[0].Reason
+		return
+	}
+	s.Untried = ""
+	s.Reason += "; " + then.Actions[0].Reason
 }
 
 // isImmutable is how the server itself says of most fields that they must stay as they are.

@@ -132,11 +132,11 @@ func (w *placeWatch) reduce(object any) (*reduced, error) {
 	}, nil
 }
 
-// reduce keeps of an object of a watched place what decides; of another Sync's record, that it is none of ours.
+// reduce keeps of an object of a watched place what decides; of another Sync's record, that its name is taken.
 func (o *observer) reduce(id manifests.ID, object metav1.Object) diff.Live {
 	live := reduce(o.setID, id, object)
-	if live.Run != nil && live.Run.Sync != o.sync {
-		live.Run = nil
+	if run := live.Run; run != nil && run.Sync != o.sync {
+		live.Run = &diff.Run{Record: run.Record, Sync: run.Sync, Job: run.Job, Number: run.Number}
 	}
 	return live
 }
@@ -151,6 +151,7 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 		Cascade: inventory.Cascades(object.GetAnnotations()),
 
 		ReplicasTaken: inventory.ReplicasTaken(object),
+		SuspendTaken:  inventory.SuspendTaken(object),
 		Refused:       inventory.Controlled(object),
 		Exception:     (*diff.Exception)(inventory.ExceptionOf(object)),
 	}
@@ -242,7 +243,8 @@ func (w *placeWatch) Replace(objects []any, _ string) error {
 		if ok && older(listed, known) {
 			live[id] = known
 		}
-		if !ok || listed.UID != known.UID {
+		// What became of a run that nobody watched to its end has to be found out: see Loop.witness.
+		if (!ok || listed.UID != known.UID) && known.Job != nil && known.Job.Outcome != "" {
 			w.end(known)
 		}
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -14,10 +15,14 @@ import (
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
-// eventsKept is how long the cluster keeps events for sure: the API server's --event-ttl is an hour by default.
-const eventsKept = 55 * time.Minute
+// Of a run whose Job is gone only events tell, and they come late: a controller writes them beside its work, at its own pace.
+const (
+	eventsKept   = 55 * time.Minute // for sure: the API server's --event-ttl is an hour by default
+	eventsArrive = 5 * time.Second  // after what they tell of
+)
 
 // witness finds out what became of a run that is on record without an end, and whose Job is not there: Kilter was not running, or the watch was
 // broken, when it went. The Job's controller tells of a Job's end in an event, which outlives the Job.
@@ -27,8 +32,10 @@ func (l *Loop) witness(ctx context.Context, record manifests.ID, run diff.Run, o
 	own := l.ledger.cluster.kubernetes
 	job, err := own.BatchV1().Jobs(record.Namespace).Get(reading, run.Job, metav1.GetOptions{})
 	switch {
-	case err == nil && job.Annotations[v1alpha1.JobRunAnnotation] == run.Record:
+	case err == nil && job.Annotations[v1alpha1.JobRunAnnotation] == run.Record && job.Labels[inventory.PartOfLabel] == l.parent.ID():
 		return nil // the watch is about to tell of it
+	case err == nil && run.JobUID == "" && job.Annotations[v1alpha1.JobRunAnnotation] != run.Record:
+		others = append(slices.Clone(others), diff.Run{JobUID: job.UID}) // somebody else's
 	case err != nil && !apierrors.IsNotFound(err):
 		return fmt.Errorf("cannot look for Job %s/%s: %w", record.Namespace, run.Job, newFailure(err, l.cluster.host))
 	}
@@ -38,48 +45,73 @@ func (l *Loop) witness(ctx context.Context, record manifests.ID, run diff.Run, o
 	if err != nil {
 		return fmt.Errorf("cannot read the events of Job %s/%s: %w", record.Namespace, run.Job, newFailure(err, l.cluster.host))
 	}
-	defer signal(l.observer.changed)
-	status, seen := testimony(run, others, events.Items)
-	if !seen && l.clock().Sub(run.Created) < eventsKept {
+	told := testimony(run, others, events.Items)
+	now := l.clock()
+	switch again := told.last.Add(eventsArrive); {
+	case told.status.Outcome == v1alpha1.RunUnknown && now.Before(again):
+		l.ledger.setLookAgain(again)
+		return nil
+	case told.status.JobUID == "" && now.Sub(run.Created) < eventsKept:
+		defer signal(l.observer.changed)
 		return l.takeBack(ctx, record, run) // nobody ever worked on it
 	}
-	return l.settle(ctx, record, status)
+	defer signal(l.observer.changed)
+	return l.settle(ctx, record, told.status)
 }
 
-// testimony reads from a Job's events how one of its runs ended, and whether there is any trace of it. A Job that left traces and no end was
-// deleted before it, or its end was missed: which of them cannot be known.
-func testimony(run diff.Run, others []diff.Run, events []corev1.Event) (v1alpha1.JobRunStatus, bool) {
-	status := v1alpha1.JobRunStatus{
-		Outcome: v1alpha1.RunUnknown, Reason: "Gone", Message: "its Job is gone, and nothing tells how it ended",
-	}
-	seen := false
+// account is what a Job's events tell of one of its runs.
+type account struct {
+	status v1alpha1.JobRunStatus // JobUID is empty when there is no trace of the run
+	last   time.Time             // of the newest trace; when the run was put on record, if there is none
+}
+
+// testimony reads from a Job's events how one of its runs ended. A Job that left traces and no end was deleted before it, or its end was
+// missed: which of them cannot be known.
+func testimony(run diff.Run, others []diff.Run, events []corev1.Event) account {
+	told := account{last: run.Created, status: v1alpha1.JobRunStatus{
+		JobUID: run.JobUID, Outcome: v1alpha1.RunUnknown, Reason: "Gone", Message: "its Job is gone, and nothing tells how it ended",
+	}}
 	for _, event := range events {
-		if event.LastTimestamp.Time.Before(run.Created.Truncate(time.Second)) || ofAnother(event, run, others) {
+		at := happened(event)
+		if at.Before(run.Created.Truncate(time.Second)) || ofAnother(event, run, others) {
 			continue
 		}
-		seen = true
-		status.JobUID = event.InvolvedObject.UID
-		ended := event.LastTimestamp
+		if at.After(told.last) {
+			told.last = at
+		}
+		told.status.JobUID = event.InvolvedObject.UID
 		switch event.Reason {
 		case "Completed":
-			status.Outcome, status.Reason, status.Message, status.CompletionTime = v1alpha1.RunComplete, "", "completed, says its event", &ended
-			return status, true
+			told.status.Outcome, told.status.Reason, told.status.Message = v1alpha1.RunComplete, "", "completed, says its event"
 		case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonDeadlineExceeded, batchv1.JobReasonPodFailurePolicy,
 			batchv1.JobReasonFailedIndexes, batchv1.JobReasonMaxFailedIndexesExceeded:
-			status.Outcome, status.Reason, status.CompletionTime = v1alpha1.RunFailed, event.Reason, &ended
-			status.Message = oneLine(event.Message)
-			return status, true
+			told.status.Outcome, told.status.Reason, told.status.Message = v1alpha1.RunFailed, event.Reason, oneLine(event.Message)
+		default:
+			continue
 		}
+		told.status.CompletionTime = &metav1.Time{Time: at}
+		return told
 	}
-	return status, seen
+	return told
 }
 
-// ofAnother reports whether an event is known to be of another run of the same Job.
-func ofAnother(event corev1.Event, run diff.Run, others []diff.Run) bool {
-	for _, other := range others {
-		if other.JobUID == event.InvolvedObject.UID && other.JobUID != "" {
-			return other.Record != run.Record
-		}
+// happened is when an event happened last. Only those of the older API have a LastTimestamp.
+func happened(event corev1.Event) time.Time {
+	switch {
+	case event.Series != nil:
+		return event.Series.LastObservedTime.Time
+	case !event.LastTimestamp.IsZero():
+		return event.LastTimestamp.Time
 	}
-	return false
+	return event.EventTime.Time
+}
+
+// ofAnother reports whether an event is known to be of another run of the same Job, or of somebody else's Job.
+func ofAnother(event corev1.Event, run diff.Run, others []diff.Run) bool {
+	if run.JobUID != "" {
+		return event.InvolvedObject.UID != run.JobUID
+	}
+	return slices.ContainsFunc(others, func(other diff.Run) bool {
+		return other.JobUID == event.InvolvedObject.UID && other.Record != run.Record
+	})
 }

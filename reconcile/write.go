@@ -105,6 +105,12 @@ type write struct {
 
 // create applies the object if nothing of its name exists. Objects that nobody told Kilter of are not forced over unseen.
 func (w *write) create(ctx context.Context) error {
+	if w.action.Asked != "" {
+		// A Job that exists is no answer to whoever asks for a run: it becomes ours first, as a run of its own.
+		if _, err := w.look(ctx); err == nil {
+			w.action.Asked = ""
+		}
+	}
 	if err := w.begin(ctx); err != nil {
 		return err
 	}

@@ -97,9 +97,9 @@ type Run struct {
 	JobUID   types.UID // of the Job, as soon as it is known
 
 	Created   time.Time
-	Requested bool // somebody has asked for it
-	Started   bool // its start is on record
-	Told      bool // how its last container ended is on record
+	Requested bool      // somebody has asked for it
+	Started   time.Time // zero until it is on record
+	Told      bool      // how its last container ended is on record
 }
 
 // job decides on a Job that Git wants. A Job is a run: one that has ended is not applied again, one that goes on is not torn down, and a change

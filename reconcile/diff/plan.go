@@ -27,6 +27,7 @@ type Live struct {
 	Kept            string         // the annotation that forbids pruning, or ""
 	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
 	ReplicasTaken   bool           // somebody else owns spec.replicas
+	SuspendTaken    bool           // it stands in a queue, and somebody else owns spec.suspend
 	Job             *JobState      // of a Job; nil for every other kind
 	Run             *Run           // of a JobRun; nil for every other kind
 	Refused         string         // why it is somebody else's although it carries the set's label, in words; or ""

@@ -203,6 +203,16 @@ func Owners(object metav1.Object, field fieldpath.Path) []metav1.ManagedFieldsEn
 // Replicas is the field that people leave to an autoscaler.
 var Replicas = fieldpath.MakePathOrDie("spec", "replicas")
 
+// QueueLabel is on a Job that Kueue admits: it suspends the Job, and lets it run when there is room.
+const QueueLabel = "kueue.x-k8s.io/queue-name"
+
+// SuspendTaken reports whether an object stands in a queue, and anybody but Kilter's apply owns spec.suspend. What the queue's webhook sets
+// while Kilter applies belongs to an Update under Kilter's name.
+func SuspendTaken(object metav1.Object) bool {
+	return object.GetLabels()[QueueLabel] != "" &&
+		slices.ContainsFunc(Owners(object, Suspend), func(e metav1.ManagedFieldsEntry) bool { return !isOurs(&e) && e.Manager != ExceptionManager })
+}
+
 // ReplicasTaken reports whether anybody but Kilter's apply owns spec.replicas.
 func ReplicasTaken(object metav1.Object) bool {
 	return slices.ContainsFunc(Owners(object, Replicas), func(e metav1.ManagedFieldsEntry) bool { return !isOurs(&e) })
