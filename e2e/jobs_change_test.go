@@ -45,8 +45,8 @@ func TestFailedJob(t *testing.T) {
 			}
 			j.ran(t, "migrate", 1)
 			p := kilter(t, "run", "-f", j.sync, "--once", "--kubeconfig", j.kubeconfig, "--allow-insecure-git")
-			line(ctx, t, p, "HealthCheckFailed", "prod/migrate.yaml:1:1: Job "+j.namespace+"/migrate", "failed")
 			line(ctx, t, p, "waits", "ConfigMap "+j.namespace+"/after", "for Job "+j.namespace+"/migrate")
+			line(ctx, t, p, "HealthCheckFailed", "prod/migrate.yaml:1:1: Job "+j.namespace+"/migrate", "failed (BackoffLimitExceeded)")
 			must(t, second(p.Wait(ctx)))
 			j.asks(ctx, t, []string{"get", "jobs", "-n", j.namespace}, "Failed")
 			j.asks(ctx, t, []string{"tree", "e2e", "-n", j.namespace}, "migrate", "Failed")
@@ -131,7 +131,7 @@ func TestJobChangesWhileItRuns(t *testing.T) {
 		run := j.loop(t)
 		before := j.active(ctx, t, "migrate")
 		changed := first
-		changed.spec = "activeDeadlineSeconds: 77, parallelism: 1"
+		changed.spec = "activeDeadlineSeconds: 77, ttlSecondsAfterFinished: 1000"
 		write(t, repo, changed)
 		must(t, second(await.Until(ctx, j.job("migrate"), func(job *batchv1.Job) bool {
 			return job.UID == before.UID && job.Spec.ActiveDeadlineSeconds != nil && *job.Spec.ActiveDeadlineSeconds == 77 && job.Status.Active == 1

@@ -47,7 +47,7 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 	reduced := &diff.Run{
 		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity),
 		Asked:   run.Spec.Identity == "" && run.Status.Outcome == "",
-		Outcome: diff.Outcome(run.Status.Outcome), Message: run.Status.Message,
+		Outcome: diff.Outcome(run.Status.Outcome), Reason: oneLine(run.Status.Reason), Message: oneLine(run.Status.Message),
 		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Told: run.Status.Container != nil,
 	}
 	if started := run.Status.StartTime; started != nil {

@@ -97,6 +97,7 @@ func (l *Loop) runs(set *manifests.Set) map[manifests.ID]diff.Runs {
 			id := jobRunID(object.ID.Namespace, run.Record)
 			if last, gone := ended[id]; gone && run.Outcome == "" {
 				run.Outcome, run.Message = endOf(last)
+				run.Reason = last.Job.Reason
 			}
 			switch {
 			case run.Asked:

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -93,6 +94,7 @@ type Run struct {
 	Identity Identity
 	Asked    bool // somebody asks for it, and it has not begun
 	Outcome  Outcome
+	Reason   string    // of a failure; fit to be shown
 	Message  string    // how it ended, for people
 	JobUID   types.UID // of the Job, as soon as it is known
 
@@ -129,7 +131,7 @@ func (a *Action) leaving(run *manifests.Run, runs Runs, live Live) {
 	}
 	last := *runs.Last
 	if last.Outcome == "" && last.Record == live.Job.Record {
-		last.Outcome, last.Message = live.Job.Outcome, live.Job.Message
+		last.Outcome, last.Reason, last.Message = live.Job.Outcome, live.Job.Reason, live.Job.Message
 	}
 	if last.Outcome == "" {
 		return
@@ -222,7 +224,7 @@ func (r Run) health() health.Health {
 		return health.Health{Word: health.Current, Reason: health.ReasonComplete, Message: "completed; " + r.Record + " is on record"}
 	case Failed:
 		return health.Health{
-			Word: health.Failed, Reason: health.ReasonJobFailed,
+			Word: health.Failed, Reason: cmp.Or(r.Reason, health.ReasonJobFailed),
 			Message: fmt.Sprintf("run %s failed: %s; it waits for a change in Git, or for kilter rerun", r.Record, r.Message),
 		}
 	}
