@@ -46,14 +46,16 @@ var cascades = []string{"/Namespace", apiextensionsv1.GroupName + "/CustomResour
 const (
 	order = "to apply it after others, name them in " + annotationDependsOn
 	keep  = "to keep it when it leaves Git, write " + ours + "prune: disabled"
+	hook  = "a Job runs when it is applied and when it changes, or as its annotation " + RunAnnotation + " says; " + order
+	kept  = "a Job that runs again replaces the one before, and stays as long as its ttlSecondsAfterFinished says"
 	force = "to let it be deleted and created again when an immutable field changes, write " + ours + "recreate: allowed"
 )
 
 // foreign lists other tools' annotations that have no effect here, with what to do instead.
 var foreign = map[string]string{
 	"argocd.argoproj.io/compare-options":    "fields that the manifest leaves out belong to whoever sets them, and are not compared",
-	"argocd.argoproj.io/hook":               "it is applied with everything else; " + order,
-	"argocd.argoproj.io/hook-delete-policy": "a Job stays as long as its ttlSecondsAfterFinished says",
+	"argocd.argoproj.io/hook":               hook,
+	"argocd.argoproj.io/hook-delete-policy": kept,
 	"argocd.argoproj.io/sync-options":       "objects are always applied on the server's side; " + keep,
 	"argocd.argoproj.io/sync-wave":          order,
 
@@ -66,8 +68,8 @@ var foreign = map[string]string{
 	"kapp.k14s.io/change-rule":     order,
 	"kapp.k14s.io/update-strategy": force,
 
-	"helm.sh/hook":               "it is applied with everything else; " + order,
-	"helm.sh/hook-delete-policy": "a Job stays as long as its ttlSecondsAfterFinished says",
+	"helm.sh/hook":               hook,
+	"helm.sh/hook-delete-policy": kept,
 	"helm.sh/hook-weight":        order,
 	"helm.sh/resource-policy":    keep,
 }

@@ -9,7 +9,8 @@ import (
 // that its TTL has deleted still counts as done. It stands in the Job's namespace, and is named after the Job with a running number.
 //
 // Kilter writes the record before it creates the Job. A JobRun that somebody else creates, with spec.sync and spec.job alone, asks for one more
-// run; Kilter fills in the rest when it starts it.
+// run; Kilter fills in the rest when it starts it. So who may create JobRuns may run Jobs again, and who may read them reads the logs that they
+// keep.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -50,7 +51,7 @@ type JobRunSpec struct {
 	// File is the manifest's place in the repository, as "file:line".
 	// +optional
 	File string `json:"file,omitempty"`
-	// Reason says why it was started, in words.
+	// Reason says why it was started, in words: Kilter's, or those of whoever asked for it.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 }
@@ -63,10 +64,11 @@ type JobRunStatus struct {
 	// StartTime is when the Job's controller started it.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
-	// CompletionTime is when the run came to its outcome.
+	// CompletionTime is when the Job completed or failed. A run that was cut off has none.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
-	// Outcome is empty while the run goes on.
+	// Outcome is how it ended: Complete, Failed (for good), Replaced (deleted by Kilter before its end, to start the next), Deleted (by somebody
+	// else, before its end) or Unknown (nobody saw). It is empty while the run goes on, or is only asked for.
 	// +optional
 	Outcome JobRunOutcome `json:"outcome,omitempty"`
 	// Reason is why it failed, as the Job's condition has it, such as BackoffLimitExceeded; or a word of Kilter's for other outcomes.
@@ -90,7 +92,7 @@ type JobRunStatus struct {
 	// Container is how the last container ended: of the last pod that failed, or, when none did, of the last one.
 	// +optional
 	Container *ContainerEnd `json:"container,omitempty"`
-	// Log holds the last lines of that container, at most 20 and 4 KiB, with the values of the Sync's Secrets masked.
+	// Log holds the last lines of that container, at most 20 and 4 KiB, with the values masked of the Secrets that the Sync keeps.
 	// +optional
 	Log string `json:"log,omitempty"`
 }

@@ -47,12 +47,7 @@ Exit codes: 0 fine; 1 problems or failures; 2 usage or I/O.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(
-		planCommand(), runCommand(), validateCommand(),
-		getCommand(), statusCommand(), treeCommand(), historyCommand(), eventsCommand(),
-		reconcileCommand(), rerunCommand(), triggerCommand(), suspendCommand(), resumeCommand(),
-		crdsCommand(), sourceCommand(), versionCommand(),
-	)
+	root.AddCommand(commands()...)
 
 	// What goes wrong in client-go comes back as an error, which says it better than client-go's own log on stderr.
 	klog.SetLogger(logr.Discard())
@@ -70,6 +65,16 @@ Exit codes: 0 fine; 1 problems or failures; 2 usage or I/O.`,
 	}
 	fmt.Fprintf(stderr, "kilter: %v\n", err)
 	return code
+}
+
+// commands are the verbs.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		planCommand(), runCommand(), validateCommand(),
+		getCommand(), statusCommand(), treeCommand(), historyCommand(), eventsCommand(),
+		reconcileCommand(), rerunCommand(), triggerCommand(), suspendCommand(), resumeCommand(),
+		crdsCommand(), sourceCommand(), versionCommand(),
+	}
 }
 
 // noArguments refuses what is left of a command line when flags are all that a command takes.

@@ -28,8 +28,8 @@ func ttlOnDependency(f *forest) {
 	slices.Sort(jobs)
 	for _, job := range jobs {
 		f.report(job, "spec.ttlSecondsAfterFinished", "%s waits for this Job, which deletes itself %d s after it ended: "+
-			"whoever asks the cluster later, an "+
-			"operator, a restore, another tool, finds no trace that it is done and runs it again; remove the TTL",
+			"Kilter has that on record, but whoever else asks the cluster later, kubectl wait or another tool, finds nothing, "+
+			"or runs it again; remove the TTL",
 			f.members[waiting[job][0]].Name, *f.members[job].Facts.ttl)
 	}
 }
@@ -43,9 +43,8 @@ func autoscaledReplicas(f *forest) {
 		target := *m.Facts.target
 		target.Namespace = m.Namespace
 		if i, ok := f.find(target); ok && f.members[i].Facts.replicas != nil {
-			f.report(i, "spec.replicas", "%s writes the same field, so whoever applies this number undoes the scaling, and it "+
-				"is right at the first "+
-				"apply at most: remove replicas", m.Name)
+			f.report(i, "spec.replicas", "%s writes the same field: once it has scaled, Kilter leaves this number alone, and "+
+				"whatever else applies it undoes the scaling: remove replicas", m.Name)
 		}
 	}
 }
