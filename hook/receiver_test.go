@@ -486,4 +486,3 @@ func (c *counting) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
-
