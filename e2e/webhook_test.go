@@ -7,17 +7,21 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/internal/gitserver"
 )
 
@@ -44,10 +48,7 @@ func newHooked(ctx context.Context, t *testing.T, c *cluster) *hooked {
 	must(t, err)
 	h.push(t, "0")
 	h.put(ctx, t, c, hookSecret)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	h.address = listener.Addr().String()
-	must(t, listener.Close())
+	h.address = freeAddress(t)
 	h.document = strings.Replace(fmt.Sprintf(syncDocument, h.namespace, h.server.URL("workloads"), ""), "path: prod}",
 		"path: prod, webhook: {secretRef: {name: hook}}}", 1)
 	h.document = strings.Replace(h.document, "interval: 100ms", "interval: 1h", 1)
@@ -147,5 +148,56 @@ func TestWebhookHurriesALoopFromAFile(t *testing.T) {
 	}
 	if strings.Contains(p.Output(), hookSecret) {
 		t.Errorf("the output holds the webhook's secret:\n%s", p.Output())
+	}
+}
+
+// A Sync object takes webhooks as a file does; its status answers no request for them, and a changed secret is in force without a restart.
+func TestWebhookHurriesASyncObject(t *testing.T) {
+	ctx, c := newCluster(t)
+	c.installCRDs(ctx, t)
+	h := newHooked(ctx, t, c)
+	document, err := yaml.YAMLToJSON([]byte(h.document))
+	must(t, err)
+	sync := await.Object{Client: c.syncs(t), Resource: v1alpha1.SyncResource, Namespace: h.namespace, Name: "e2e"}
+	must(t, sync.Client.Post().Namespace(h.namespace).Resource(v1alpha1.SyncResource).Body(document).
+		SetHeader("Content-Type", "application/json").Do(ctx).Error())
+	p := kilter(t, "run", "--watch-namespaces", h.namespace, "--log-format", "text", "--kubeconfig", c.kubeconfig, "--allow-insecure-git",
+		"--webhook-listen", h.address)
+	before := untilReady(ctx, t, sync, metav1.ConditionTrue).Status
+
+	const next = "the secret that comes after, just as long"
+	for i, token := range []string{hookSecret, next} {
+		if i > 0 {
+			h.put(ctx, t, c, next)
+		}
+		h.push(t, strconv.Itoa(i+1))
+		h.until(ctx, t, token)
+		line(ctx, t, p, "updated", "ConfigMap "+h.namespace+"/app")
+	}
+	if status, err := h.send(ctx, hookSecret); err != nil || status != http.StatusUnauthorized {
+		t.Errorf("the old secret was answered %d, %v", status, err)
+	}
+	after, err := await.Until(ctx, sync, func(s *v1alpha1.Sync) bool { return s.Status.LastAppliedRevision != before.LastAppliedRevision })
+	must(t, err)
+	if got := after.Status.LastHandledReconcileAt; got != "" {
+		t.Errorf("status.lastHandledReconcileAt is %q, though nobody asked", got)
+	}
+}
+
+// until sends webhooks until one is accepted: Kilter reads a secret at most every five seconds.
+func (h *hooked) until(ctx context.Context, t *testing.T, token string) {
+	t.Helper()
+	for tick := time.NewTicker(200 * time.Millisecond); ; {
+		status, err := h.send(ctx, token)
+		must(t, err)
+		if status == http.StatusAccepted {
+			tick.Stop()
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("answered %d, and never accepted", status)
+		}
 	}
 }
