@@ -69,10 +69,13 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 
 // move fetches what the ref points to now and sets r.last. Unless it returns an error, r.store is sound.
 func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
+	var rewritten Commit
 	if r.store.sound() && !r.store.full() && !r.store.tip.IsZero() {
 		result, err := a.advance(ctx, r.store, t, r.last.tree)
+		rewritten = r.rewritten(t, err)
 		if err == nil {
 			r.last = result
+			r.last.snapshot.Rewritten = rewritten
 			return nil
 		}
 		if _, elsewhere := errors.AsType[*submoduleError](err); elsewhere || ctx.Err() != nil {
@@ -91,6 +94,7 @@ func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 	}
 	stale := r.previous
 	r.previous, r.store, r.last = r.store, fresh, result
+	r.last.snapshot.Rewritten = rewritten
 	return stale.remove()
 }
 
