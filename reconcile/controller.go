@@ -35,6 +35,9 @@ type ControllerOptions struct {
 	Namespaces []string
 	// Open opens the repository of a Sync. Its error becomes the Sync's status.
 	Open func(*v1alpha1.Sync) (Opened, error)
+	// Began is called when the loop of a Sync begins, with what makes it look at the repository at once. What it returns is called when the loop
+	// has ended.
+	Began func(sync *v1alpha1.Sync, hurry func()) (ended func())
 	// Synced is called once every Sync that exists has been seen.
 	Synced  func()
 	Metrics *Metrics
@@ -235,8 +238,10 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 	if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != wanted.Status.LastHandledReconcileAt {
 		r.loop.Request(request)
 	}
+	ended := c.Began(wanted, r.loop.Hurry)
 	go func() {
 		defer close(r.ended)
+		defer ended()
 		r.loop.Run(ctx)
 		if err := opened.Close(); err != nil {
 			log.Error("cannot remove the repository's store", "why", err.Error())

@@ -24,6 +24,8 @@ const maxEvents = 20
 
 // The reasons of Events on objects; an Event on a Sync has the Reason of its Ready condition.
 const (
+	eventHistoryRewritten = "HistoryRewritten" // on the Sync
+
 	eventAdopted        = "Adopted"
 	eventApplyFailed    = "ApplyFailed"
 	eventDrift          = "Drift"
@@ -44,6 +46,10 @@ func events(all []news, parent corev1.ObjectReference) []*corev1.Event {
 		reason, kind := "", corev1.EventTypeWarning
 		switch {
 		case n.pass != nil:
+			continue
+		case n.what == "rewritten":
+			rewritten := newEvent(parent, kind, eventHistoryRewritten, n.text())
+			found = append(found, rewritten)
 			continue
 		case n.what == "failed" && n.origin.File == "":
 			reason = eventPruneFailed // what left Git has no file

@@ -21,6 +21,7 @@ type looks struct {
 	underWay bool
 	running  sync.WaitGroup
 	asked    string    // the newest request
+	again    bool      // another look is to follow the one under way
 	fails    int       // looks in a row that failed
 	next     time.Time // when a look is due; zero while one is under way, or none will be
 }
@@ -53,6 +54,12 @@ func (l *looks) request(ctx context.Context, value string) {
 	l.start(ctx)
 }
 
+// hurry asks for the same without a request that has to be answered.
+func (l *looks) hurry(ctx context.Context) {
+	l.again = l.underWay
+	l.start(ctx)
+}
+
 // taken has to be called with every look found. It sets the time of the next: after the interval, or later when looks have failed again
 // and again. A little randomness keeps many Syncs from asking at the same moment.
 func (l *looks) taken(found *look) {
@@ -63,8 +70,8 @@ func (l *looks) taken(found *look) {
 		l.fails++
 	}
 	switch {
-	case l.asked != found.answers:
-		l.next = l.clock()
+	case l.asked != found.answers, l.again:
+		l.next, l.again = l.clock(), false
 	case l.once:
 	case l.fails == 0:
 		l.next = l.clock().Add(l.interval)

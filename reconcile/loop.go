@@ -51,6 +51,7 @@ type Loop struct {
 	clock    func() time.Time
 	requests chan string
 	allowed  chan string // the newest value of the Sync's AllowPruneAnnotation
+	hurried  chan struct{}
 
 	// What the repository says.
 	looks      looks
@@ -100,6 +101,7 @@ func NewLoop(o Options) (*Loop, error) {
 		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, name: o.Name, publish: o.Publish, record: o.Record, log: o.Log, clock: o.Clock,
 		requests: make(chan string, 1),
 		allowed:  make(chan string, 1),
+		hurried:  make(chan struct{}, 1),
 		allows:   o.Sync.Annotations[v1alpha1.AllowPruneAnnotation],
 		looks:    looks{fetch: o.Fetch, interval: o.Sync.Spec.Interval.Duration, clock: o.Clock, found: make(chan look, 1)},
 		expected: expectations{by: map[manifests.ID]expectation{}},
@@ -135,6 +137,15 @@ func (l *Loop) Request(value string) {
 	default:
 	}
 	l.requests <- value
+}
+
+// Hurry asks for a look at the repository now and, unlike Request, for nothing else: what failed is not tried sooner, and nothing is answered. Any number
+// of calls that come while one waits are one.
+func (l *Loop) Hurry() {
+	select {
+	case l.hurried <- struct{}{}:
+	default:
+	}
 }
 
 // AllowPrune tells the loop that the Sync's AllowPruneAnnotation has another value.
@@ -198,6 +209,10 @@ func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 			due = true
 		case l.allows = <-l.allowed:
 			due = true
+		case <-l.hurried:
+			if !l.sync.Spec.Suspend {
+				l.looks.hurry(ctx)
+			}
 		case value := <-l.requests:
 			if l.sync.Spec.Suspend {
 				l.requested, due = value, true

@@ -119,7 +119,9 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	if set, err = l.appeal(ctx, set); err != nil {
 		return err
 	}
-	r.NewCommit = l.loaded != l.snapshot.Commit
+	if r.NewCommit = l.loaded != l.snapshot.Commit; r.NewCommit {
+		r.Rewritten = l.snapshot.Rewritten
+	}
 	l.loaded, l.skipped = l.snapshot.Commit, set.Skipped
 	l.rejected, l.warnings = nil, nil
 	for _, p := range set.Problems {

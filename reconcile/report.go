@@ -126,6 +126,10 @@ func (t told) news(r *Result) (told, []news) {
 // newsOfCommit tells what was found in a commit that was read for the first time.
 func newsOfCommit(r *Result) []news {
 	var all []news
+	if r.Rewritten != "" {
+		all = append(all, news{level: slog.LevelWarn, what: "rewritten", why: "the branch was pushed by force: it does not lead back to " +
+			r.Rewritten.Short() + " any more, which was read before"})
+	}
 	for _, p := range r.Rejected {
 		all = append(all, newsOf(slog.LevelError, "rejected", troubleIn(p)))
 	}

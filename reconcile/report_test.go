@@ -62,6 +62,7 @@ func TestNews(t *testing.T) {
 			r.Changes[0].Taken = []Taken{{"autoscaler", []string{".spec.replicas"}}, {"kubectl-edit", []string{".a", ".b", ".c", ".d"}}}
 		})},
 		{"a commit that changes nothing", succeeded(newCommit)},
+		{"a push by force", succeeded(newCommit, func(r *Result) { r.Rewritten = "0123456789abcdef0123456789abcdef01234567" })},
 		{"a commit that is rejected", succeeded(newCommit, rejected)},
 		{"it is still rejected", succeeded(rejected)},
 		{"the server refuses one", succeeded(failing(diff.Update, Terminal))},

@@ -12,6 +12,7 @@ import (
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/source"
 )
 
 // Reason is the one word for the state of a Sync, from a closed set: the reason of its Ready condition and a label of its metrics.
@@ -79,6 +80,8 @@ type Result struct {
 	Applied   string // the newest revision of which every object was applied
 	Fetched   bool   // the pass looked at the repository, without an error
 	NewCommit bool   // Attempted was read for the first time by this pass
+	// Rewritten is the commit that the branch of Attempted has left, because somebody has pushed by force; empty otherwise.
+	Rewritten source.Commit
 
 	FetchError   error // the repository could not be read
 	ClusterError error // the cluster could not be read, or the inventory not be written

@@ -24,6 +24,9 @@ func (a *attempt) explain(ctx context.Context, err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
+	if below, ok := errors.AsType[*submoduleError](err); ok {
+		return below.explain()
+	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		e := fail(Timeout, "check the server and the network between", "the fetch did not finish in time (timeout %s)", a.timeout)

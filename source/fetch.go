@@ -17,6 +17,7 @@ import (
 
 // attempt is one Fetch: one conversation with the server, with the credentials of the moment.
 type attempt struct {
+	repository  *Repository
 	timeout     time.Duration
 	limits      Limits
 	path        string
@@ -68,13 +69,16 @@ func (r *Repository) fetch(ctx context.Context, a *attempt) (Snapshot, error) {
 
 // move fetches what the ref points to now and sets r.last. Unless it returns an error, r.store is sound.
 func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
+	var rewritten Commit
 	if r.store.sound() && !r.store.full() && !r.store.tip.IsZero() {
 		result, err := a.advance(ctx, r.store, t, r.last.tree)
+		rewritten = r.rewritten(t, err)
 		if err == nil {
 			r.last = result
+			r.last.snapshot.Rewritten = rewritten
 			return nil
 		}
-		if ctx.Err() != nil {
+		if _, elsewhere := errors.AsType[*submoduleError](err); elsewhere || ctx.Err() != nil {
 			return err
 		}
 		// Whatever went wrong, from a store damaged on disk to a history rewritten on the server: a fresh clone mends it.
@@ -90,6 +94,7 @@ func (r *Repository) move(ctx context.Context, a *attempt, t target) error {
 	}
 	stale := r.previous
 	r.previous, r.store, r.last = r.store, fresh, result
+	r.last.snapshot.Rewritten = rewritten
 	return stale.remove()
 }
 
@@ -132,20 +137,7 @@ func (a *attempt) advance(ctx context.Context, s *store, t target, before *Tree)
 
 // clone brings one commit, without its history, into an empty store, and reads it.
 func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error) {
-	request := a.request(t.want)
-	if a.listed.Capabilities.Supports(capability.Shallow) {
-		request.Depth = packp.DepthCommits(1)
-		if err := request.Capabilities.Set(capability.Shallow); err != nil {
-			return outcome{}, err
-		}
-	}
-	err := a.receive(ctx, s, request)
-	if err != nil && t.pinned && ctx.Err() == nil {
-		// Not every server gives out a commit that no ref points to: look for it in the history of all refs.
-		a.wire.forget()
-		err = a.receive(ctx, s, a.request(slices.Collect(maps.Values(a.listed.References))...))
-	}
-	if err != nil {
+	if err := a.bring(ctx, s, t); err != nil {
 		if failure := a.explain(ctx, err); failure.Reason == TooLarge { // it will not shrink: do not fetch it again
 			failure.Step = a.step
 			return outcome{want: t.want, name: t.name, judged: a.keys.id, err: failure}, nil
@@ -157,6 +149,24 @@ func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error
 			"push it, or name one that a branch or tag leads to", "commit %s not found", t.want)}, nil
 	}
 	return a.read(ctx, s, t, nil)
+}
+
+// bring puts one commit, without its history, into a store. Of a pinned one that no error comes does not say that it was found.
+func (a *attempt) bring(ctx context.Context, s *store, t target) error {
+	request := a.request(t.want)
+	if a.listed.Capabilities.Supports(capability.Shallow) {
+		request.Depth = packp.DepthCommits(1)
+		if err := request.Capabilities.Set(capability.Shallow); err != nil {
+			return err
+		}
+	}
+	err := a.receive(ctx, s, request)
+	if err != nil && t.pinned && ctx.Err() == nil {
+		// Not every server gives out a commit that no ref points to: look for it in the history of all refs.
+		a.wire.forget()
+		err = a.receive(ctx, s, a.request(slices.Collect(maps.Values(a.listed.References))...))
+	}
+	return err
 }
 
 // read makes the outcome of the target, whose objects are in the store. What is wrong with the commit itself, or with
@@ -171,6 +181,11 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 	if err == nil {
 		a.step = StepWalk
 		w := walk{store: s, limit: a.limits.Files, before: before}
+		if a.repository.options.Submodules {
+			w.submodules = &submodules{attempt: a, store: s, root: root}
+		} else {
+			w.remedy = ", or set git.submodules: true if it is on the same host"
+		}
 		result.tree, err = w.read(ctx, root, a.path)
 	}
 	if failure, ok := errors.AsType[*Error](err); ok {

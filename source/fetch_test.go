@@ -46,6 +46,9 @@ func TestFetchSendsOnlyWhatIsNew(t *testing.T) {
 	o.server.Forget()
 	o.push("prod/f00.yaml", "new")
 	second := r.fetch()
+	if second.Rewritten != "" {
+		t.Errorf("a push is said to replace %s", second.Rewritten)
+	}
 	update := o.server.Fetches()
 	if len(update) != 1 || update[0].Bytes > 2_000 {
 		t.Errorf("the fetch of one changed file was %+v; want one of at most 2 kB", update)
@@ -193,11 +196,16 @@ func TestG8RewrittenHistoryIsFollowed(t *testing.T) {
 	zero := o.push("a", "0", "b", "0")
 	one := o.push("a", "1")
 	r := o.open(source.Options{})
-	r.fetch()
+	if first := r.fetch(); first.Rewritten != "" {
+		t.Errorf("the first commit is said to replace %s", first.Rewritten)
+	}
 
 	o.git("", "reset", "--quiet", "--hard", string(zero))
 	amended := o.push("a", "amended")
 	snapshot := r.fetch()
+	if snapshot.Rewritten != one || r.fetch().Rewritten != one {
+		t.Errorf("after an amended commit: it is said to replace %q, not %s", snapshot.Rewritten, one)
+	}
 	if snapshot.Commit != amended || content(t, snapshot, "a") != "amended" || content(t, snapshot, "b") != "0" {
 		t.Errorf("after an amended commit: got %s, want %s", snapshot.Commit, amended)
 	}
@@ -205,6 +213,9 @@ func TestG8RewrittenHistoryIsFollowed(t *testing.T) {
 	o.git("", "reset", "--quiet", "--hard", string(zero))
 	o.must(o.repo.ForcePush(t.Context()))
 	snapshot = r.fetch()
+	if snapshot.Rewritten != amended {
+		t.Errorf("after going back below the first clone: it is said to replace %q, not %s", snapshot.Rewritten, amended)
+	}
 	if snapshot.Commit != zero || content(t, snapshot, "a") != "0" {
 		t.Errorf("after going back below the first clone: got %s, want %s", snapshot.Commit, zero)
 	}
@@ -214,7 +225,10 @@ func TestG8RewrittenHistoryIsFollowed(t *testing.T) {
 	o.must(o.repo.ForcePush(t.Context(), "fresh:main"))
 	o.git("", "--git-dir", o.repo.Bare, "reflog", "expire", "--expire=now", "--all")
 	o.git("", "--git-dir", o.repo.Bare, "gc", "--quiet", "--prune=now")
-	if snapshot = r.fetch(); snapshot.Commit != unrelated || content(t, snapshot, "c") != "c" {
+	if snapshot = r.fetch(); snapshot.Rewritten != zero {
+		t.Errorf("after a new history: it is said to replace %q, not %s", snapshot.Rewritten, zero)
+	}
+	if snapshot.Commit != unrelated || content(t, snapshot, "c") != "c" {
 		t.Errorf("after a new history: got %s, want %s; %s is gone from the server", snapshot.Commit, unrelated, one)
 	}
 }
@@ -233,6 +247,9 @@ func TestMergeOfOldBranchIsRead(t *testing.T) {
 	o.git("", "merge", "--quiet", "--no-commit", "--no-ff", "side")
 	merged := o.push("x", "old content of x")
 	snapshot := r.fetch()
+	if snapshot.Rewritten != "" {
+		t.Errorf("a merge is said to replace %s", snapshot.Rewritten)
+	}
 	if snapshot.Commit != merged || content(t, snapshot, "x") != "old content of x" || content(t, snapshot, "s") != "s" {
 		t.Errorf("the merge was not read: %s", snapshot.Commit)
 	}

@@ -27,6 +27,10 @@ type Options struct {
 	// process left in it. The system's temporary directory, where nothing is removed, when empty.
 	Dir string
 
+	// Submodules takes the files of submodules inside Path for part of it. Each has to be on the repository's own host, and is read by the
+	// same transport with the same credentials; submodules of submodules are refused.
+	Submodules bool
+
 	AllowInsecure bool          // whether plain http is allowed
 	Timeout       time.Duration // the wall-clock time one Fetch may take; 60 seconds when zero
 	Limits        Limits        // the most that a repository may cost; each has a default
@@ -180,7 +184,7 @@ func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	a := &attempt{timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path, step: StepCredentials}
+	a := &attempt{repository: r, timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path, step: StepCredentials}
 	snapshot, err := r.fetch(ctx, a)
 	if err != nil {
 		failure := a.explain(ctx, err)

@@ -38,6 +38,9 @@ type Snapshot struct {
 	Commit Commit
 	// Revision is the ref and commit as status shows them: "main@sha1:<commit>".
 	Revision string
+	// Rewritten is the commit that the branch pointed to before, where this one does not lead back to it: somebody has pushed by force. Empty
+	// otherwise, and where it cannot be known, as after a fresh start.
+	Rewritten Commit
 	// Tree holds the files below Path; any other file of the commit is read when it is asked for by name. Names are the repository's, as
 	// its authors know them. Of a commit it is a *Tree.
 	Tree fs.FS

@@ -24,10 +24,15 @@ type walk struct {
 	limit  int   // on files and directories
 	before *Tree // blobs known to be in a store; nil when nothing is known
 
+	submodules *submodules // what brings them; nil when they are refused
+	remedy     string      // what else can be done about a submodule that is refused
+
 	dirs    map[string][]node
 	nodes   int
 	files   int
 	refused []string // what may not be inside the path, with the reason
+
+	gitlinks bool // a submodule is among them
 }
 
 // node is a file or a directory.
@@ -56,9 +61,12 @@ func (w *walk) read(ctx context.Context, root plumbing.Hash, below string) (*Tre
 	if err := w.list(ctx, top, below); err != nil {
 		return nil, err
 	}
+	if !w.gitlinks {
+		w.remedy = ""
+	}
 	switch {
 	case len(w.refused) > 0:
-		return nil, fail(UnsupportedEntry, "put plain files in their place, or move them out of the path",
+		return nil, fail(UnsupportedEntry, "put plain files in their place, or move them out of the path"+w.remedy,
 			"path %s holds what cannot be read safely: %s", printable(below), strings.Join(w.refused, ", "))
 	case w.files == 0:
 		return nil, fail(EmptyPath, "add manifests there, or name another path", "path %s holds no file", printable(below))
@@ -130,7 +138,11 @@ func (w *walk) list(ctx context.Context, tree plumbing.Hash, dir string) error {
 	}
 	nodes := make([]node, 0, len(entries))
 	for _, entry := range entries {
-		if reason := refuse(entry); reason != "" {
+		entry, reason, err := w.enter(ctx, dir, entry)
+		if err != nil {
+			return err
+		}
+		if reason != "" {
 			w.refused = append(w.refused, printable(path.Join(dir, entry.Name))+" "+reason)
 			if len(w.refused) == maxRefused {
 				return nil
@@ -153,6 +165,24 @@ func (w *walk) list(ctx context.Context, tree plumbing.Hash, dir string) error {
 		}
 	}
 	return nil
+}
+
+// enter says why an entry may not be inside the path, or puts a submodule's directory in its place.
+func (w *walk) enter(ctx context.Context, dir string, entry object.TreeEntry) (_ object.TreeEntry, refused string, _ error) {
+	if reason := refuse(entry); reason != "" && (entry.Mode != filemode.Submodule || w.submodules == nil) {
+		w.gitlinks = w.gitlinks || entry.Mode == filemode.Submodule
+		return entry, reason, nil
+	} else if entry.Mode != filemode.Submodule {
+		return entry, "", nil
+	}
+	inside := entry
+	inside.Mode = filemode.Dir
+	if reason := refuse(inside); reason != "" {
+		return entry, reason, nil
+	}
+	tree, reason, err := w.submodules.tree(ctx, path.Join(dir, entry.Name), entry.Hash)
+	inside.Hash = tree
+	return inside, reason, err
 }
 
 // visit goes into a directory, and makes sure that a file's blob is in the store.

@@ -195,6 +195,9 @@ func (s *Sync) Validate() error {
 	if spec.Git.ProxySecretRef != nil && spec.Git.ProxySecretRef.Name == "" {
 		wrong("spec.git.proxySecretRef.name", "required: the Secret that holds the proxy's address")
 	}
+	if spec.Git.Webhook != nil && spec.Git.Webhook.SecretRef.Name == "" {
+		wrong("spec.git.webhook.secretRef.name", "required: the Secret that holds what the forge signs with")
+	}
 	if set := spec.Git.Ref.count(); set > 1 {
 		wrong("spec.git.ref", "names %d refs: keep one of branch, tag, semver, commit and name", set)
 	}

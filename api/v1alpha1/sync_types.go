@@ -107,9 +107,24 @@ type GitSource struct {
 	// +optional
 	ProxySecretRef *LocalSecret `json:"proxySecretRef,omitempty"`
 
+	// Webhook lets the forge say that something was pushed: Kilter then looks at once.
+	// +optional
+	Webhook *GitWebhook `json:"webhook,omitempty"`
+
+	// Submodules says that the files of submodules belong to the path. Each has to be on the repository's own host, and is read with the
+	// same credentials. Without it a submodule inside the path is an error.
+	// +optional
+	Submodules bool `json:"submodules,omitempty"`
+
 	// Verify asks for signatures: what is not signed by one of the keys is not applied.
 	// +optional
 	Verify *GitVerify `json:"verify,omitempty"`
+}
+
+// GitWebhook says which webhooks count. Kilter takes them at /hook/<namespace>/<name> of the Sync, where it runs with --webhook-listen.
+type GitWebhook struct {
+	// SecretRef names a Secret in the Sync's namespace. Its key token holds what the forge signs with, 16 bytes or more.
+	SecretRef LocalSecret `json:"secretRef"`
 }
 
 // GitVerify says what has to be signed, and by whom.

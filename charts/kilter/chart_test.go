@@ -28,7 +28,7 @@ import (
 const crdSource = "# Source: kilter/templates/crds.yaml\n"
 
 func TestTemplates(t *testing.T) {
-	for _, name := range []string{"default", "two-namespaces", "cluster"} {
+	for _, name := range []string{"default", "two-namespaces", "cluster", "webhook"} {
 		t.Run(name, func(t *testing.T) {
 			values := "charts/kilter/testdata/" + name + ".values.yaml"
 			rendered := render(t, "--values", values)
@@ -125,6 +125,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"a second replica":                    {"replicaCount=2", "/replicaCount"},
 		"an unknown scope":                    {"rbac.scope=galaxy", "/rbac/scope"},
 		"namespaces that cluster scope drops": {"rbac.scope=cluster,rbac.namespaces={a}", "/rbac/namespaces"},
+		"an Ingress without a host":           {"webhook.enabled=true,webhook.ingress.enabled=true", "/webhook/ingress/host"},
+		"an Ingress that leads nowhere":       {"webhook.ingress.enabled=true,webhook.ingress.host=a", "/webhook/enabled"},
 		"a Sync without a repository":         {"syncs[0].name=a,syncs[0].spec.interval=1m", "missing property 'git'"},
 	}
 	for name, test := range tests {

@@ -22,6 +22,7 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 		},
 		Path:          git.Path,
 		Dir:           a.storeDir(sync),
+		Submodules:    git.Submodules,
 		AllowInsecure: a.allowInsecureGit,
 	}
 	if git.SecretRef != nil || git.ProxySecretRef != nil {

@@ -26,6 +26,7 @@ type runOptions struct {
 	once            bool
 	watchNamespaces []string
 	listen          string
+	webhookListen   string
 	logFormat       string
 	kubeVersion     string
 	stdout          io.Writer
@@ -56,6 +57,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags.StringSliceVar(&o.watchNamespaces, "watch-namespaces", nil, "namespaces whose Syncs are followed (default: all)")
 	flags.StringVar(&o.dataDir, "data-dir", "", "directory for what is fetched; safe to delete at any time (default: a temporary one)")
 	flags.StringVar(&o.listen, "listen", "", "address that serves /metrics, /healthz and /readyz, such as :8080 (default: none)")
+	flags.StringVar(&o.webhookListen, "webhook-listen", "", "address that receives the webhooks of Syncs with spec.git.webhook, such as :9292 (default: none)")
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
 		"the last word (default: "+verdict.Version()+")")
 	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
@@ -94,11 +96,15 @@ func (o *runOptions) run(ctx context.Context) error {
 	if program.server, err = newServer(o.listen, registry); err != nil {
 		return err
 	}
+	if program.webhooks, err = newWebhooks(o.webhookListen, registry, log); err != nil {
+		return err
+	}
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return program.server.serve(ctx) })
+	group.Go(func() error { return program.webhooks.serve(ctx) })
 	group.Go(func() error { program.events.Run(ctx); return nil })
 	group.Go(func() error {
 		defer stop()
@@ -118,6 +124,8 @@ type program struct {
 	events  *reconcile.Recorder
 	server  *server
 	log     *slog.Logger
+
+	webhooks *webhooks
 }
 
 // followFile runs the loop of the one Sync that the file holds.
@@ -139,6 +147,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 		return err
 	}
 	if !p.once {
+		defer p.webhooks.follow(ctx, p.cluster, sync, loop.Hurry)()
 		loop.Run(ctx)
 		return nil
 	}
@@ -172,6 +181,9 @@ func (p *program) followObjects(ctx context.Context) error {
 				return reconcile.Opened{}, err
 			}
 			return reconcile.Opened{Fetch: repository.Fetch, Close: repository.Close}, nil
+		},
+		Began: func(sync *v1alpha1.Sync, hurry func()) func() {
+			return p.webhooks.follow(ctx, p.cluster, sync, hurry)
 		},
 		Synced: p.server.ready,
 	})

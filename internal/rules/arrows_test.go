@@ -79,6 +79,11 @@ var arrows = []arrow{
 		why:    "the loop is given what it needs by cmd; Git is behind source and Kubernetes' own code behind manifests",
 	},
 	{
+		from:  []string{"hook"},
+		never: []string{"k8s.io/...", "sigs.k8s.io/...", "github.com/go-git/...", "source/...", "manifests/...", "reconcile/...", "api/...", "cmd/...", "encoding/json"},
+		why:   "strangers speak to it: it reads no payload, and all that it can do is call the one function it was given",
+	},
+	{
 		from:   []string{"internal/report"},
 		never:  append([]string{"os/...", "source/...", "reconcile/...", "cmd/...", "log/..."}, clients...),
 		direct: true,
