@@ -106,11 +106,11 @@ func mixed(i int, value string) string {
 	never, always := fmt.Sprintf(pod, "Never"), fmt.Sprintf(pod, "Always")
 	switch k := i % 10; {
 	case k < 4:
-		return head("batch/v1", "CronJob") + "spec: {schedule: '0 3 * * *', jobTemplate: {spec: {template: " + never + "}}}\n"
+		return head("batch/v1", "CronJob") + "spec: {schedule: '0 3 * * *', jobTemplate: {spec: {backoffLimit: 2, activeDeadlineSeconds: 60, template: " + never + "}}}\n"
 	case k < 7:
 		return head("v1", "ConfigMap") + "data: {key: '" + value + "'}\n"
 	case k == 7:
-		return head("batch/v1", "Job") + "spec: {template: " + never + "}\n"
+		return head("batch/v1", "Job") + "spec: {backoffLimit: 2, activeDeadlineSeconds: 60, template: " + never + "}\n"
 	case k == 8:
 		return head("apps/v1", "Deployment") + fmt.Sprintf("spec: {selector: {matchLabels: {app: demo-%d}}, template: %s}\n", i, always)
 	}

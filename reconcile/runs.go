@@ -145,7 +145,7 @@ func (g *ledger) setUnborn(record manifests.ID, unborn bool) {
 
 // keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.
 func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
-	known, live, ended := l.observer.runs(), l.observer.live(), l.observer.ended()
+	known, live, ended := l.observer.runs(), l.observer.jobs(), l.observer.ended()
 	running := map[manifests.ID]diff.Live{} // by record
 	var due []func() error
 	later := func(do func() error) { due = append(due, do) }
@@ -187,6 +187,16 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 		}
 	}
 	return l.inParallel(ctx, due)
+}
+
+// jobs returns every Job observed.
+func (o *observer) jobs() map[manifests.ID]diff.Live {
+	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
+		if w.place.kind != jobKind {
+			return nil
+		}
+		return w.live
+	})
 }
 
 // unrecorded reports whether a Job has ended, or is about to, and its record does not say so. The event that told, or will, starts the next
