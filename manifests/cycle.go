@@ -62,10 +62,7 @@ type components struct {
 func (c *components) before(id ID) []hop {
 	hops, known := c.known[id]
 	if !known {
-		for next, why := range c.edges.from(c.object(id)) {
-			hops = append(hops, hop{next, why})
-		}
-		slices.SortFunc(hops, func(a, b hop) int { return a.id.Compare(b.id) })
+		hops = c.edges.from(c.object(id))
 		c.known[id] = hops
 	}
 	return hops

@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,7 +20,11 @@ func Dependencies(objects []*Object) map[ID][]ID {
 	dependencies := map[ID][]ID{}
 	for _, o := range objects {
 		if before := e.from(o); len(before) > 0 {
-			dependencies[o.ID] = slices.SortedFunc(maps.Keys(before), ID.Compare)
+			ids := make([]ID, len(before))
+			for i, hop := range before {
+				ids[i] = hop.id
+			}
+			dependencies[o.ID] = ids
 		}
 	}
 	return dependencies
@@ -43,12 +46,12 @@ const (
 	asDefined because = "which defines it"
 )
 
-// from returns what the object waits for, and why.
-func (e edges) from(o *Object) map[ID]because {
-	before := map[ID]because{}
+// from returns what the object waits for, and why, sorted: each once, with the strongest reason.
+func (e edges) from(o *Object) []hop {
+	var before []hop
 	add := func(id ID, why because) {
-		if _, known := before[id]; !known && id != (ID{}) && e.given(id) {
-			before[id] = why
+		if id != (ID{}) && e.given(id) {
+			before = append(before, hop{id, why})
 		}
 	}
 	for _, id := range o.DependsOn {
@@ -60,6 +63,12 @@ func (e edges) from(o *Object) map[ID]because {
 	if o.ID.Namespace != "" {
 		add(ID{Kind: "Namespace", Name: o.ID.Namespace}, asPlace)
 	}
-	add(e.definedBy[o.ID.GroupKind()], asDefined)
+	if len(e.definedBy) > 0 {
+		add(e.definedBy[o.ID.GroupKind()], asDefined)
+	}
+	if len(before) > 1 {
+		slices.SortStableFunc(before, func(a, b hop) int { return a.id.Compare(b.id) })
+		before = slices.CompactFunc(before, func(a, b hop) bool { return a.id == b.id })
+	}
 	return before
 }

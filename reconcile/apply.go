@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -42,16 +43,24 @@ type applied struct {
 func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resource) applied {
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
 	for _, action := range plan.Actions {
-		if action.Object != nil {
-			run.state[action.ID] = &node{action: action, todo: tried(action)}
+		if tried(action) {
+			run.state[action.ID] = &node{action: action, todo: true}
+		}
+	}
+	for _, n := range slices.Collect(maps.Values(run.state)) {
+		for _, dependency := range n.action.After { // of all that is as it should be, only this matters
+			if run.state[dependency] == nil {
+				found, _ := plan.Find(dependency)
+				run.state[dependency] = &node{action: found}
+			}
 		}
 	}
 	var free []*node // complete before the first is sent: from then on waits belongs to the mutex
 	for _, action := range plan.Actions {
-		n := run.state[action.ID]
-		if n == nil || !n.todo {
+		if !tried(action) {
 			continue
 		}
+		n := run.state[action.ID]
 		for _, dependency := range action.After {
 			if d := run.state[dependency]; !d.done() {
 				n.waits++
@@ -182,12 +191,12 @@ func (l *Loop) locate(object *manifests.Object, failure *Failure) manifests.Orig
 func (r *applyRun) result(plan diff.Plan) applied {
 	var out applied
 	for _, action := range plan.Actions {
-		n := r.state[action.ID]
-		switch {
-		case n == nil || !n.todo:
-		case n.change != nil:
+		if !tried(action) {
+			continue
+		}
+		if n := r.state[action.ID]; n.change != nil {
 			out.changes = append(out.changes, *n.change)
-		default:
+		} else {
 			out.blocked = append(out.blocked, r.blockedBy(n))
 		}
 	}

@@ -37,6 +37,9 @@ func (a *attempts) conflicts(set *manifests.Set, now time.Time) map[manifests.ID
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	found := map[manifests.ID]string{}
+	if len(a.by) == 0 {
+		return found
+	}
 	for _, object := range set.Objects {
 		if last, ok := a.by[object.ID]; ok && last.refused() && !last.due(object, now) {
 			found[object.ID] = last.failure.Text
@@ -67,12 +70,15 @@ func (a *attempts) failed(action diff.Action, failure *Failure, now time.Time) (
 
 // keep forgets what the plan does not want to do any more.
 func (a *attempts) keep(plan diff.Plan) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.by) == 0 {
+		return
+	}
 	wanted := map[manifests.ID]bool{}
 	for _, action := range plan.Actions {
 		wanted[action.ID] = action.Writes() || action.Op == diff.Conflict
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	maps.DeleteFunc(a.by, func(id manifests.ID, _ attempt) bool { return !wanted[id] })
 }
 

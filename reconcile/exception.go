@@ -25,8 +25,9 @@ type Exception struct {
 func exceptions(set *manifests.Set, live map[manifests.ID]diff.Live) []Exception {
 	var all []Exception
 	for _, object := range set.Objects {
-		if observed, ok := live[object.ID]; ok && observed.Exception != nil {
-			all = append(all, Exception{Exception: *observed.Exception, ID: object.ID, Live: &observed, Origin: object.Origin})
+		if e := live[object.ID].Exception; e != nil {
+			observed := live[object.ID]
+			all = append(all, Exception{Exception: *e, ID: object.ID, Live: &observed, Origin: object.Origin})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Exception) int { return a.Until.Compare(b.Until) })

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -144,21 +145,26 @@ func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, s
 	defer e.mu.Unlock()
 	var compiled *fieldSets
 	all := make(map[manifests.ID]string, len(set.Objects))
-	kept := make(map[manifests.ID]expectation, len(set.Objects))
 	for _, object := range set.Objects {
-		fields, known := e.by[object.ID].fields, e.by[object.ID].hash == object.Hash
-		if found, exists := live[object.ID]; !known && exists && found.Applied == object.Hash {
-			if compiled == nil {
-				sets := newFieldSets()
-				compiled = &sets
-			}
-			fields, known = compiled.expected(object, marks{setID, found.Job})
+		if remembered := e.by[object.ID]; remembered.hash == object.Hash {
+			all[object.ID] = remembered.fields
+			continue
 		}
-		if known {
-			all[object.ID] = fields
-			kept[object.ID] = expectation{object.Hash, fields}
+		delete(e.by, object.ID)
+		found, exists := live[object.ID]
+		if !exists || found.Applied != object.Hash {
+			continue
+		}
+		if compiled == nil {
+			sets := newFieldSets()
+			compiled = &sets
+		}
+		if fields, known := compiled.expected(object, marks{setID, found.Job}); known {
+			all[object.ID], e.by[object.ID] = fields, expectation{object.Hash, fields}
 		}
 	}
-	e.by = kept
+	if len(e.by) > len(all) { // something has left Git
+		maps.DeleteFunc(e.by, func(id manifests.ID, _ expectation) bool { _, wanted := all[id]; return !wanted })
+	}
 	return all
 }

@@ -14,8 +14,11 @@ func (l *Loop) leaving(r *Result, live map[manifests.ID]diff.Live, deleted map[m
 	stuck := slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Op == diff.Delete && c.Failure != nil })
 	terminating := map[manifests.ID]bool{} // whether there is hope
 	for _, action := range r.Plan.Actions {
+		if action.Object != nil {
+			continue
+		}
 		found, exists := live[action.ID]
-		if !exists || action.Object != nil || action.Op == diff.Keep || found.Health.Word != health.Terminating {
+		if !exists || action.Op == diff.Keep || found.Health.Word != health.Terminating {
 			continue
 		}
 		late := l.waiting.late(action.ID, found.Health, l.sync.Spec.Timeout.Duration, l.clock())
@@ -29,11 +32,14 @@ func (l *Loop) leaving(r *Result, live map[manifests.ID]diff.Live, deleted map[m
 	}
 	l.waiting.keep(l.set, terminating)
 	for _, action := range r.Plan.Actions {
+		if action.Object != nil {
+			continue
+		}
 		// A deletion that the plan wants and that was withheld is on nobody's way, and so is what waits for one that does not come about.
 		_, exists := live[action.ID]
 		_, ends := terminating[action.ID]
 		waits := action.Op == diff.Wait && !ends && !stuck || deleted[action.ID] && !ends
-		if exists && action.Object == nil && (waits || terminating[action.ID]) {
+		if exists && (waits || terminating[action.ID]) {
 			r.Leaving++
 		}
 	}

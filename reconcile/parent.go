@@ -172,17 +172,9 @@ func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) er
 // covering returns contents that cover what is desired, what is still there of the set, and kinds besides.
 func (p *parentStore) covering(set *manifests.Set, live map[manifests.ID]diff.Live, kinds ...schema.GroupKind) inventory.Contents {
 	namespaces := []string{p.Namespace} // which the annotations imply
-	add := func(id manifests.ID) {
-		kinds = append(kinds, id.GroupKind())
-		namespaces = append(namespaces, id.Namespace)
-	}
-	for _, object := range set.Objects {
-		add(object.ID)
-	}
-	for id, observed := range live {
-		if observed.Member {
-			add(id)
-		}
+	for covered := range placesOf(set, live) {
+		kinds = append(kinds, covered.kind)
+		namespaces = append(namespaces, covered.namespace)
 	}
 	return inventory.ContentsOf(kinds, namespaces)
 }

@@ -194,13 +194,10 @@ func (l *Loop) choosePlaces() error {
 		}
 		return nil
 	}
-	wanted := map[place]bool{}
-	for _, object := range l.set.Objects {
-		wanted[placeOf(object.ID)] = true
-	}
-	for id, live := range l.observer.live() {
-		if live.Member {
-			wanted[placeOf(id)] = true
+	wanted := placesOf(l.set, nil)
+	for p, watched := range l.observer.watches {
+		if watched.inhabited() {
+			wanted[p] = true
 		}
 	}
 	own, _ := l.observer.runs()
@@ -297,7 +294,9 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 	}
 	past := map[manifests.ID]*health.Health{} // of Jobs that are gone
 	for _, action := range r.Plan.Actions {
-		past[action.ID] = action.Past
+		if action.Past != nil {
+			past[action.ID] = action.Past
+		}
 	}
 	r.Unrecorded = l.unrecorded(live)
 	r.Objects = len(l.set.Objects)

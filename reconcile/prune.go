@@ -18,10 +18,11 @@ func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resou
 	var mu sync.Mutex
 	var deleting sync.WaitGroup
 	var changes []Change
-	for _, action := range plan.Actions {
-		if action.Op != diff.Delete {
+	for i := range plan.Actions {
+		if plan.Actions[i].Op != diff.Delete {
 			continue
 		}
+		action := plan.Actions[i]
 		if l.cluster.throttle.take(ctx) != nil {
 			break
 		}

@@ -63,6 +63,9 @@ func (l *Loop) byPods(ctx context.Context, r *Result, live map[manifests.ID]diff
 	}
 	kept := map[manifests.ID]rolloutSeen{}
 	for _, object := range l.set.Objects {
+		if !judgedByPods(object.ID) {
+			continue
+		}
 		observed, exists := live[object.ID]
 		if !exists || !unexplained(observed) {
 			continue
@@ -89,13 +92,13 @@ func (l *Loop) byPods(ctx context.Context, r *Result, live map[manifests.ID]diff
 
 // unexplained reports whether there is more to say of an object than its status does.
 func unexplained(live diff.Live) bool {
-	switch live.ID.GroupKind() {
-	case daemonSetKind, statefulSetKind:
-		return slices.Contains([]string{
-			health.ReasonUpdating, health.ReasonPodsUnavailable, health.ReasonOutdatedPods, health.ReasonMisscheduled,
-		}, live.Health.Reason)
-	}
-	return false
+	return judgedByPods(live.ID) && slices.Contains([]string{
+		health.ReasonUpdating, health.ReasonPodsUnavailable, health.ReasonOutdatedPods, health.ReasonMisscheduled,
+	}, live.Health.Reason)
+}
+
+func judgedByPods(id manifests.ID) bool {
+	return id.GroupKind() == daemonSetKind || id.GroupKind() == statefulSetKind
 }
 
 // look returns what a look now finds. same says that the last one was at the same status.
@@ -134,6 +137,9 @@ func (k *rollouts) note(refused map[string]*Failure, now time.Time, log *slog.Lo
 // overlay puts the judgement by pods in the place of that by status, and hands both on in r.
 func (k *rollouts) overlay(set *manifests.Set, r *Result, live map[manifests.ID]diff.Live) map[manifests.ID]diff.Live {
 	r.Rollouts = nil
+	if len(k.by) == 0 {
+		return live
+	}
 	for _, object := range set.Objects {
 		observed, exists := live[object.ID]
 		if seen, known := k.by[object.ID]; exists && known && seen.holds(observed) {

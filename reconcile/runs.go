@@ -157,7 +157,7 @@ func (g *ledger) setLookAgain(at time.Time) {
 // keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.
 func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 	known, others := l.observer.runs()
-	live, ended := l.observer.live(), l.observer.ended()
+	live, ended := l.observer.jobs(), l.observer.ended()
 	running := map[manifests.ID]diff.Live{} // by record
 	var due []func() error
 	later := func(do func() error) { due = append(due, do) }
@@ -212,6 +212,16 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 		}
 	}
 	return l.inParallel(ctx, due)
+}
+
+// jobs returns every Job observed.
+func (o *observer) jobs() map[manifests.ID]diff.Live {
+	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
+		if w.place.kind != jobKind {
+			return nil
+		}
+		return w.live
+	})
 }
 
 // unrecorded reports whether a Job has ended, or is about to, and its record does not say so. The event that told, or will, starts the next

@@ -54,15 +54,27 @@ func Compute(in Input) Plan {
 	for _, object := range in.Desired {
 		desired[object.ID] = object
 	}
+	plan.Actions = make([]Action, 0, len(in.Desired))
+	there := make([]Live, 0, len(in.Desired)) // what the actions point into: one allocation for all of them
 	for _, object := range in.Desired {
-		plan.Actions = append(plan.Actions, in.want(object, desired))
+		var live *Live
+		if found, exists := in.Live[object.ID]; exists {
+			there = append(there, found)
+			live = &there[len(there)-1]
+		}
+		plan.Actions = append(plan.Actions, in.want(object, live, desired))
 	}
 
-	tenants := in.tenants(desired)
 	var leaving []leaver
 	for id, live := range in.Live {
-		if desired[id] == nil && live.Member {
-			leaving = append(leaving, leaver{Live: live, stays: tenants.keep(live)})
+		if live.Member && desired[id] == nil {
+			leaving = append(leaving, leaver{Live: live})
+		}
+	}
+	if len(leaving) > 0 {
+		tenants := in.tenants(desired)
+		for i := range leaving {
+			leaving[i].stays = tenants.keep(leaving[i].Live)
 		}
 	}
 	slices.SortFunc(leaving, func(a, b leaver) int { return a.ID.Compare(b.ID) })
@@ -81,8 +93,8 @@ func Compute(in Input) Plan {
 }
 
 // want decides on an object that Git wants.
-func (in Input) want(object *manifests.Object, desired map[manifests.ID]*manifests.Object) Action {
-	action := in.compare(object)
+func (in Input) want(object *manifests.Object, live *Live, desired map[manifests.ID]*manifests.Object) Action {
+	action := in.compare(object, live)
 	if runs, ok := in.Runs[object.ID]; ok && object.Run != nil {
 		action = in.job(object, runs, action)
 	}
@@ -108,14 +120,11 @@ const lost = "deleted, or taken out of the set, by somebody else"
 const created = "not as Git says, and left alone: its manifest has mutation: ignore"
 
 // compare decides on an object that Git wants by what the cluster holds under its ID.
-func (in Input) compare(object *manifests.Object) Action {
-	action := Action{ID: object.ID, Object: object}
-	live, exists := in.Live[object.ID]
+func (in Input) compare(object *manifests.Object, live *Live) Action {
+	action := Action{ID: object.ID, Object: object, Live: live}
+	exists := live != nil
 	expected, known := in.Expected[object.ID]
 	ceded := in.Ceded[object.ID]
-	if exists {
-		action.Live = &live
-	}
 	switch {
 	case !exists && in.Refused[object.ID] != "":
 		action.Op, action.Reason = Conflict, in.Refused[object.ID]

@@ -6,6 +6,7 @@ package diff
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,6 +110,15 @@ type Plan struct {
 	Actions []Action
 	// PruneBlocked says, in words, why objects that left Git are not deleted; empty when nothing is held back.
 	PruneBlocked string
+}
+
+// Find returns the action on an object, if the plan has one.
+func (p Plan) Find(id manifests.ID) (Action, bool) {
+	i, found := slices.BinarySearchFunc(p.Actions, id, func(a Action, id manifests.ID) int { return a.ID.Compare(id) })
+	if !found {
+		return Action{}, false
+	}
+	return p.Actions[i], true
 }
 
 // Changes returns the actions that write.
