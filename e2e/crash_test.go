@@ -167,6 +167,6 @@ func TestFight(t *testing.T) {
 		}
 	}()
 	run := kilter(t, "run", "-f", syncFile(t, ns, url, ""), "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
-	line(ctx, t, run, "updated", "changed by somebody else in the cluster; taken over from somebody (.data.key)")
-	line(ctx, t, run, "failed", "somebody (.data.key) keeps changing it: it was applied 10 times in a row, and is applied more slowly now")
+	line(ctx, t, run, "updated", "changed by somebody at 20", "Z: .data.key")
+	line(ctx, t, run, "failed", "somebody keeps changing it: it was applied 10 times in a row, and is applied more slowly now; last seen: changed by somebody at 20")
 }

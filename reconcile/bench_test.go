@@ -87,7 +87,7 @@ func (l *Loop) beginAsApplied(b *testing.B, tree gitTree) {
 			id := jobRunID(object.ID.Namespace, live.Job.Record)
 			l.observer.watches[placeOf(id)].live[id] = diff.Live{ID: id, Health: health.Health{Word: health.Current}, Run: &diff.Run{
 				Record: live.Job.Record, Sync: l.ledger.sync, Job: object.ID.Name, Number: 1, Identity: live.Job.Identity,
-				Outcome: diff.Complete, Created: time.Now(), Started: true, Told: true,
+				Outcome: diff.Complete, Created: time.Now(), Started: time.Now(), Told: true,
 			}}
 		}
 	}

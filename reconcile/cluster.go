@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
@@ -28,6 +30,8 @@ const requestTimeout = 30 * time.Second
 type Cluster struct {
 	host       string
 	config     *rest.Config
+	protobuf   *rest.Config // what to ask for, and as whom; client knows how to get there
+	client     *http.Client
 	metadata   metadata.Interface
 	dynamic    dynamic.Interface
 	kubernetes kubernetes.Interface
@@ -52,6 +56,7 @@ func connect(config *rest.Config, t *throttle) (*Cluster, error) {
 	protobuf := rest.CopyConfig(config)
 	protobuf.ContentType = "application/vnd.kubernetes.protobuf"
 	protobuf.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	c.protobuf, c.client = protobuf, client
 
 	if c.metadata, err = metadata.NewForConfigAndClient(config, client); err != nil {
 		return nil, err
@@ -119,6 +124,17 @@ func (c *Cluster) object(r resource, namespace string) metadata.ResourceInterfac
 		return c.metadata.Resource(r.gvr)
 	}
 	return c.metadata.Resource(r.gvr).Namespace(namespace)
+}
+
+// typed returns the client for whole objects of a built-in group and version: Go types, sent in protobuf.
+func (c *Cluster) typed(version schema.GroupVersion) (rest.Interface, error) {
+	config := rest.CopyConfig(c.protobuf)
+	config.GroupVersion, config.APIPath = &version, "/apis"
+	if version.Group == "" {
+		config.APIPath = "/api"
+	}
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	return rest.RESTClientForConfigAndClient(config, c.client)
 }
 
 // applyRequest is one server-side apply.

@@ -59,7 +59,7 @@ func events(all []news, parent corev1.ObjectReference) []*corev1.Event {
 			reason = eventDrift
 		case n.what == "unwell":
 			reason = eventUnhealthy
-		case n.what == done[diff.Update] && strings.HasPrefix(n.why, diff.Drifted):
+		case n.what == done[diff.Update] && n.drift:
 			reason, kind = eventDriftCorrected, corev1.EventTypeNormal
 		case n.what == done[diff.Update] && strings.HasPrefix(n.why, endOfSuspension):
 			reason, kind = eventResumed, corev1.EventTypeNormal

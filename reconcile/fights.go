@@ -2,10 +2,10 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
-	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 )
 
@@ -28,19 +28,19 @@ type fight struct {
 	hash    string
 	applies int // in a row, less than calm apart
 	last    time.Time
-	others  string // who owned what the last apply took over, as far as the server told
+	others  string // who had changed what the last apply put right, as far as the server told
 }
 
-// applied notes an apply that succeeded, and what it took over from others.
-func (f *fights) applied(object *manifests.Object, taken []Taken, now time.Time) {
+// applied notes an apply that succeeded, and who had made it necessary, in words.
+func (f *fights) applied(object *manifests.Object, others []string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	known := f.by[object.ID]
 	if known.hash != object.Hash || now.Sub(known.last) >= calm {
 		known = fight{hash: object.Hash}
 	}
-	if len(taken) > 0 {
-		known.others = phrase.List(taken)
+	if len(others) > 0 {
+		known.others = strings.Join(others, "; ")
 	}
 	known.applies, known.last = known.applies+1, now
 	f.by[object.ID] = known
@@ -57,12 +57,12 @@ func (f *fights) slowed(object *manifests.Object, now time.Time) *Failure {
 	if !now.Before(known.last.Add(backoff(time.Second, slowest, known.applies-freeApplies+1))) {
 		return nil
 	}
-	who, where := "somebody else", "; see who writes to it in its metadata.managedFields"
+	last := "see who writes to it in its metadata.managedFields"
 	if known.others != "" {
-		who, where = known.others, ""
+		last = "last seen: " + known.others
 	}
 	return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: fmt.Sprintf(
-		"%s keeps changing it: it was applied %d times in a row, and is applied more slowly now%s", who, known.applies, where)}
+		"somebody keeps changing it: it was applied %d times in a row, and is applied more slowly now; %s", known.applies, last)}
 }
 
 // keep forgets objects that are not in set.

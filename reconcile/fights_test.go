@@ -32,6 +32,12 @@ func TestFightsGrowSlower(t *testing.T) {
 	if failure == nil || failure.Class != Conflict || !strings.Contains(failure.Text, "in a row") {
 		t.Errorf("a fight is told as %v", failure)
 	}
+	f.applied(object, []string{"changed by kubectl-edit at 1970-01-01T00:00:00Z: .data.key", "removed by somebody: .data.other"}, now)
+	const who = " times in a row, and is applied more slowly now; last seen: " +
+		"changed by kubectl-edit at 1970-01-01T00:00:00Z: .data.key; removed by somebody: .data.other"
+	if failure := f.slowed(object, now); failure == nil || !strings.HasSuffix(failure.Text, who) {
+		t.Errorf("a fight is told as %v, want %s", failure, who)
+	}
 	if f.slowed(&manifests.Object{ID: object.ID, Hash: "2"}, now) != nil {
 		t.Error("another manifest has to wait")
 	}

@@ -4,8 +4,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/reconcile/diff"
@@ -18,12 +16,8 @@ func jobState(object metav1.Object) *diff.JobState {
 		Record:   object.GetAnnotations()[v1alpha1.JobRunAnnotation],
 		Identity: diff.ParseIdentity(object.GetAnnotations()[v1alpha1.IdentityAnnotation]),
 	}
-	u, ok := object.(*unstructured.Unstructured)
+	job, ok := object.(*batchv1.Job)
 	if !ok {
-		return state
-	}
-	var job batchv1.Job
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &job); err != nil {
 		return state
 	}
 	s := job.Status
@@ -48,7 +42,7 @@ func jobState(object metav1.Object) *diff.JobState {
 		default:
 			continue
 		}
-		judged := health.Compute(u)
+		judged := health.Of(job)
 		if state.Outcome == diff.Failed {
 			state.Reason = judged.Reason
 		}

@@ -13,11 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/health"
 )
 
 // place is where a watch looks: one kind in one namespace, or in the cluster scope.
@@ -35,7 +37,8 @@ func (p place) String() string {
 
 // observer watches the members of one set and keeps what decides about each of them: a few hundred bytes, never the object.
 //
-// Each watched place has one watch, by the set's label. Kinds whose health can be read from metadata alone are watched as metadata.
+// Each watched place has one watch, by the set's label. Kinds whose health can be read from metadata alone are watched as metadata; of
+// the others the built-in ones come in protobuf, the rest in JSON.
 // Applied objects are recorded from the server's answer, so a pass that follows at once already sees them; an event that is
 // older than what is known is dropped.
 type observer struct {
@@ -48,6 +51,7 @@ type observer struct {
 	running  sync.WaitGroup
 	changed  chan struct{} // holds one token when something that decides has changed since it was last taken
 	progress chan struct{} // holds one token when a watch has synced or failed
+	words    words
 }
 
 func newObserver(ctx context.Context, cluster, own *Cluster, setID, sync string) *observer {
@@ -222,18 +226,11 @@ func (o *observer) deleted(id manifests.ID, uid types.UID) {
 	}
 }
 
-// wholeKinds are watched whole, since their health stands in spec and status, and reduced as they arrive. Of all other kinds only
-// metadata is watched: they are where they should be when they exist.
-var wholeKinds = map[schema.GroupKind]bool{
-	{Group: "apps", Kind: "DaemonSet"}:         true,
-	{Group: "apps", Kind: "Deployment"}:        true,
-	{Group: "apps", Kind: "StatefulSet"}:       true,
-	{Group: "batch", Kind: "CronJob"}:          true,
-	jobKind:                                    true,
-	jobRunKind:                                 true,
-	{Group: "", Kind: "Namespace"}:             true,
-	{Group: "", Kind: "PersistentVolumeClaim"}: true,
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: true,
+// whole reports whether objects of a kind are watched whole, since their health stands in spec and status, and reduced as they arrive. Of
+// all other kinds only metadata is watched: they are where they should be when they exist. Of a kind that is not built in nobody knows
+// what its status says.
+func whole(kind schema.GroupKind) bool {
+	return !health.InMetadata(kind) || !scheme.Scheme.IsGroupRegistered(kind.Group)
 }
 
 // start begins to watch one place.
@@ -241,7 +238,7 @@ func (o *observer) start(p place, r resource) *placeWatch {
 	var quiet klog.Logger // what goes wrong is kept in placeWatch.err, and the pass reports it
 	ctx, cancel := context.WithCancel(klog.NewContext(o.ctx, quiet))
 	w := &placeWatch{
-		place: p, observer: o, cancel: cancel,
+		place: p, whole: whole(p.kind), gvk: r.gvr.GroupVersion().WithKind(p.kind.Kind), observer: o, cancel: cancel,
 		live: map[manifests.ID]diff.Live{}, gone: map[manifests.ID]diff.Live{}, ended: map[manifests.ID]diff.Live{},
 	}
 	cluster := o.cluster

@@ -51,6 +51,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 
 	live = l.rollouts.overlay(l.set, r, l.observer.live())
 	l.outcome(r, live)
+	l.observer.words.quotes(r)
 	if err := l.settleInventory(ctx, r, live); err != nil {
 		r.ClusterError = err
 	}
@@ -250,7 +251,7 @@ func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.L
 	case len(r.Blind) > 0:
 		in.Prune.Withheld = "not every kind can be looked at"
 	}
-	return diff.Compute(in), nil
+	return l.named(ctx, in), nil
 }
 
 // visible returns the desired objects whose places are not blind.

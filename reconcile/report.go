@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // begin opens the Result of a pass.
@@ -59,6 +61,7 @@ type news struct {
 	live   *diff.Live // what the cluster held of the object; nil when nothing
 	origin manifests.Origin
 	why    string
+	drift  bool    // of a change: it put right what somebody had changed
 	pass   *Result // of the pass as a whole; nil in news of an object
 }
 
@@ -87,7 +90,7 @@ func (t told) news(r *Result) (told, []news) {
 	for _, a := range r.Plan.Actions {
 		switch a.Op {
 		case diff.Drift:
-			once(news{level: slog.LevelWarn, what: "drift", object: a.ID, live: a.Live, origin: a.Object.Origin, why: a.Reason})
+			once(news{level: slog.LevelWarn, what: "drift", object: a.ID, live: a.Live, origin: a.Object.Origin, why: a.Reason}, a.Reason)
 		case diff.Keep:
 			once(news{what: "kept", object: a.ID, live: a.Live, why: a.Reason})
 		}
@@ -148,7 +151,7 @@ func newsOf(level slog.Level, what string, t Trouble) news {
 
 // newsOfChange tells one change, done or failed.
 func newsOfChange(c Change) news {
-	n := news{object: c.ID, live: c.Live, what: done[c.Op], why: c.why()}
+	n := news{object: c.ID, live: c.Live, what: done[c.Op], why: c.why(), drift: c.Drifted}
 	if c.Object != nil {
 		n.origin = c.Object.Origin
 	}
@@ -177,8 +180,11 @@ func (c Change) why() string {
 	case c.Op == diff.Replace:
 		why += "; deleted, to be created anew"
 	}
-	if len(c.Taken) > 0 {
-		why = strings.TrimPrefix(why+"; taken over from "+phrase.List(c.Taken), "; ")
+	taken := slices.DeleteFunc(slices.Clone(c.Taken), func(t Taken) bool { // what the reason has not told of
+		return slices.ContainsFunc(c.Drift, func(d inventory.Change) bool { return d.Manager == t.Manager })
+	})
+	if len(taken) > 0 {
+		why = strings.TrimPrefix(why+"; taken over from "+phrase.List(taken), "; ")
 	}
 	return why
 }

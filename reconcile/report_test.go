@@ -14,6 +14,7 @@ import (
 	"kilter.dev/kilter/internal/golden"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // What is told, and when, in the life of a Sync: what is new is told once, in the log and in Events, and nothing while nothing changes.
@@ -41,6 +42,7 @@ func TestNews(t *testing.T) {
 			r.Changes = append(r.Changes, Change{Action: action, Tried: true, Took: time.Millisecond})
 		}
 	}
+	drifted := func(r *Result) { r.Changes[0].Drifted = true }
 	furtherOn := func(r *Result) { r.Health = map[health.Word]int{health.Current: 2, health.InProgress: 1} }
 
 	var state told
@@ -54,7 +56,11 @@ func TestNews(t *testing.T) {
 		{"further on", succeeded(furtherOn)},
 		{"done", succeeded()},
 		{"nothing", succeeded()},
-		{"drift", succeeded(changed(diff.Update, "changed by somebody else in the cluster"))},
+		{"drift", succeeded(changed(diff.Update, "changed by kubectl-edit at 2026-11-23T14:03:11Z: .spec.replicas"), drifted)},
+		{"drift in the way of others", succeeded(changed(diff.Update, "changed by kubectl-edit: .a"), drifted, func(r *Result) {
+			r.Changes[0].Drift = []inventory.Change{{Manager: "kubectl-edit"}}
+			r.Changes[0].Taken = []Taken{{"kubectl-edit", []string{".a"}}, {"autoscaler", []string{".b"}}}
+		})},
 		{"adoption", succeeded(changed(diff.Adopt, diff.NotThere), func(r *Result) { r.Changes[0].From = "Helm release shop/web" })},
 		{"adoption of what was nobody's", succeeded(changed(diff.Adopt, diff.NotThere))},
 		{"replacement", succeeded(changed(diff.Replace, "changed in Git"))},

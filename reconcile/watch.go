@@ -12,9 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/cache"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -27,6 +29,8 @@ import (
 // placeWatch keeps what one watch has seen. It is the store of a client-go reflector.
 type placeWatch struct {
 	place    place
+	whole    bool // not only metadata
+	gvk      schema.GroupVersionKind
 	observer *observer
 	cancel   context.CancelFunc
 
@@ -46,14 +50,24 @@ func (w *placeWatch) listWatch(c *Cluster, r resource) cache.ListerWatcher {
 	if w.place.kind == jobRunKind {
 		selector = "" // people ask for runs with spec.sync alone
 	}
-	var list func(context.Context, metav1.ListOptions) (runtime.Object, error)
-	var watchFrom func(context.Context, metav1.ListOptions) (watch.Interface, error)
-	if wholeKinds[w.place.kind] {
-		client := c.dynamic.Resource(r.gvr).Namespace(w.place.namespace)
+	var list cache.ListWithContextFunc
+	var watchFrom cache.WatchFuncWithContext
+	switch {
+	case !w.whole:
+		client := c.object(r, w.place.namespace)
 		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) }
 		watchFrom = client.Watch
-	} else {
-		client := c.object(r, w.place.namespace)
+	case scheme.Scheme.Recognizes(w.gvk):
+		client, err := c.typed(r.gvr.GroupVersion())
+		if err != nil {
+			list = func(context.Context, metav1.ListOptions) (runtime.Object, error) { return nil, err }
+			watchFrom = func(context.Context, metav1.ListOptions) (watch.Interface, error) { return nil, err }
+			break
+		}
+		typed := cache.NewFilteredListWatchFromClient(client, r.gvr.Resource, w.place.namespace, func(*metav1.ListOptions) {})
+		list, watchFrom = typed.ListWithContextFunc, typed.WatchFuncWithContext
+	default:
+		client := c.dynamic.Resource(r.gvr).Namespace(w.place.namespace)
 		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) }
 		watchFrom = client.Watch
 	}
@@ -123,13 +137,32 @@ func (w *placeWatch) reduce(object any) (*reduced, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T has no metadata", object)
 	}
+	if typed, ok := object.(runtime.Object); ok && w.whole {
+		typed.GetObjectKind().SetGroupVersionKind(w.gvk) // which decoding into a Go type loses
+	}
 	id := manifests.ID{Group: w.place.kind.Group, Kind: w.place.kind.Kind, Namespace: m.GetNamespace(), Name: m.GetName()}
+	live := w.observer.reduce(id, m)
+	live.Owners = w.owners(live, m)
 	return &reduced{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: m.GetName(), Namespace: m.GetNamespace(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
 		},
-		live: w.observer.reduce(id, m),
+		live: live,
 	}, nil
+}
+
+// owners returns who owns which fields if that tells who has changed ours; nil as long as nobody has.
+func (w *placeWatch) owners(live diff.Live, object metav1.Object) []metav1.ManagedFieldsEntry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	known, exists := w.live[live.ID]
+	switch {
+	case !exists || older(live, known):
+		return nil
+	case known.Fields == live.Fields:
+		return known.Owners
+	}
+	return object.GetManagedFields()
 }
 
 // reduce keeps of an object of a watched place what decides; of another Sync's record, that its name is taken.
@@ -161,16 +194,11 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 	if entry := inventory.Entry(object); entry != nil {
 		live.Fields = fieldsHash(entry.FieldsV1.GetRawBytes())
 	}
-	u, whole := object.(*unstructured.Unstructured)
-	switch {
-	case id.GroupKind() == jobRunKind && whole:
-		live.Run = runOf(u)
+	if record, ok := object.(*unstructured.Unstructured); ok && id.GroupKind() == jobRunKind {
+		live.Run = runOf(record)
 		return live
-	case whole:
-		live.Health = health.Compute(u)
-	default:
-		live.Health = health.OfMetadata(object)
 	}
+	live.Health = health.Of(object)
 	if id.GroupKind() == jobKind {
 		live.Job = jobState(object)
 	}
@@ -198,10 +226,14 @@ func (w *placeWatch) Update(object any) error {
 	if !stale {
 		w.live[r.live.ID] = r.live
 	}
-	news := !stale && w.synced && (!exists || !reflect.DeepEqual(decides(known), decides(r.live)))
+	heard := !stale && w.synced
+	news := heard && (!exists || !reflect.DeepEqual(decides(known), decides(r.live)))
 	w.mu.Unlock()
-	if news {
+	switch {
+	case news:
 		signal(w.observer.changed)
+	case heard && known.Health.Message != r.live.Health.Message:
+		w.observer.words.changed(r.live.ID, w.observer.changed)
 	}
 	return nil
 }
@@ -275,9 +307,13 @@ func (w *placeWatch) record(answer diff.Live) diff.Live {
 	}
 	known, exists := w.live[answer.ID]
 	if exists && known.UID == answer.UID && !older(known, answer) {
+		if known.Fields == answer.Fields { // the event came first, and the change in it is our own
+			known.Owners = nil
+			w.live[answer.ID] = known
+		}
 		return known
 	}
-	if wholeKinds[w.place.kind] && answer.Health.Word == health.Current {
+	if w.whole && answer.Health.Word == health.Current {
 		answer.Health = health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "applied; no event from the cluster yet"}
 	}
 	w.live[answer.ID] = answer
@@ -300,8 +336,13 @@ func older(a, b diff.Live) bool {
 	return err == nil && order < 0
 }
 
-// decides strips what changes without changing any decision.
+// decides strips what changes without changing any decision; see words of the message.
 func decides(live diff.Live) diff.Live {
-	live.ResourceVersion = ""
+	live.ResourceVersion, live.Health.Message, live.Owners = "", "", nil
+	if live.Job != nil && live.Job.Outcome == "" {
+		job := *live.Job
+		job.Succeeded, job.Failed, job.CompletedIndexes, job.FailedIndexes = 0, 0, "", ""
+		live.Job = &job
+	}
 	return live
 }

@@ -14,6 +14,7 @@ import (
 	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // Taken is what an apply took over from another field manager.
@@ -158,9 +159,23 @@ func (w *write) record(stored *metav1.PartialObjectMetadata, err error) error {
 	live := w.loop.observer.record(w.object.ID, stored)
 	// What is observed may be newer than the answer: somebody was quicker to change the object than the answer to arrive.
 	w.loop.expected.set(w.object, reduce(w.loop.parent.ID(), w.object.ID, stored).Fields)
-	w.loop.fights.applied(w.object, w.out.taken, w.loop.clock())
+	w.loop.fights.applied(w.object, w.culprits(), w.loop.clock())
 	w.out.live = &live
 	return nil
+}
+
+// culprits are those who had changed what was applied, as far as the server tells.
+func (w *write) culprits() []string {
+	var all []string
+	for _, change := range w.action.Drift {
+		all = append(all, change.String())
+	}
+	for _, taken := range w.out.taken {
+		if !slices.ContainsFunc(w.action.Drift, func(c inventory.Change) bool { return c.Manager == taken.Manager }) {
+			all = append(all, "changed by "+taken.Manager+": "+phrase.Few(taken.Fields, 3))
+		}
+	}
+	return all
 }
 
 // exists reports whether an apply was refused because of the resourceVersion in it.

@@ -2,6 +2,7 @@ package diff
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
@@ -24,6 +26,7 @@ import (
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  refused=…  after=Kind.group:namespace/name
 //	         of a Job also  record=…  spec=…  trigger=…  outcome=Complete|Failed  suspended
 //	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  outcome=…  completed
+//	manifest, owners  the YAML of the first object of git, and of who owns which of its fields
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
@@ -132,6 +135,25 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 		}
 		in.Live[id] = live
 	})
+	whole := func(name string, to any) {
+		for _, file := range archive.Files {
+			if file.Name == name {
+				if err := yaml.UnmarshalStrict(file.Data, to); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if len(in.Desired) > 0 {
+		first := in.Desired[0]
+		var manifest json.RawMessage
+		whole("manifest", &manifest)
+		first.JSON = manifest
+		live, exists := in.Live[first.ID]
+		if whole("owners", &live.Owners); exists {
+			in.Live[first.ID] = live
+		}
+	}
 	section("sync", func(words []string) {
 		facts := parseFacts(words)
 		in.ReportDrift = in.ReportDrift || facts["drift"] == "Report"

@@ -3,9 +3,14 @@ package diff
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // Input is all that a decision depends on.
@@ -110,8 +115,8 @@ func (in Input) want(object *manifests.Object, live *Live, desired map[manifests
 // NotThere is the reason of a first creation.
 const NotThere = "not in the cluster"
 
-// Drifted is the reason when a field of ours is no longer as it was applied.
-const Drifted = "changed by somebody else in the cluster"
+// unnamed is the reason when a field of ours is no longer as it was applied, and nothing tells who has changed which.
+const unnamed = "changed by somebody else in the cluster"
 
 // lost is the reason when an object that was applied is no longer a member of the set.
 const lost = "deleted, or taken out of the set, by somebody else"
@@ -156,13 +161,36 @@ func (in Input) compare(object *manifests.Object, live *Live) Action {
 	case !known:
 		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.
 		action.Op, action.Reason = Update, "applied once more to learn which fields are ours"
-	case live.Fields != expected && in.ReportDrift:
-		action.Op, action.Reason = Drift, Drifted
 	case live.Fields != expected:
-		action.Op, action.Reason = Update, Drifted
+		action.Op, action.Drifted, action.Drift = Update, true, changes(object, live.Owners)
+		action.Reason = drifted(action.Drift)
+		if in.ReportDrift {
+			action.Op = Drift
+		}
 	default:
 		action.Op = None
 	}
 	action.Ends = ceded.Over && action.Op == Update
 	return action
+}
+
+// changes returns who changed what of an object.
+func changes(object *manifests.Object, owners []metav1.ManagedFieldsEntry) []inventory.Change {
+	manifest := new(unstructured.Unstructured)
+	if len(owners) == 0 || manifest.UnmarshalJSON(object.JSON) != nil {
+		return nil
+	}
+	return inventory.Changes(manifest, owners)
+}
+
+// drifted says in words that somebody changed fields of ours.
+func drifted(drift []inventory.Change) string {
+	if len(drift) == 0 {
+		return unnamed
+	}
+	texts := make([]string, len(drift))
+	for i, change := range drift {
+		texts[i] = change.String()
+	}
+	return strings.Join(texts, "; ")
 }

@@ -10,10 +10,12 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // Live is what the cluster holds under one ID, reduced to the facts that decide.
@@ -21,19 +23,21 @@ type Live struct {
 	ID              manifests.ID
 	UID             types.UID
 	ResourceVersion string
-	Member          bool           // ours by inventory.Member; anything else is never deleted
-	Applied         string         // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
-	Fields          string         // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
-	DependsOn       []manifests.ID // what its annotation in the cluster names
-	Kept            string         // the annotation that forbids pruning, or ""
-	Cascade         bool           // an annotation allows to delete it with all that is in it, or of its kind
-	ReplicasTaken   bool           // somebody else owns spec.replicas
-	SuspendTaken    bool           // it stands in a queue, and somebody else owns spec.suspend
-	Job             *JobState      // of a Job; nil for every other kind
-	Run             *Run           // of a JobRun; nil for every other kind
-	Refused         string         // why it is somebody else's although it carries the set's label, in words; or ""
-	Exception       *Exception     // somebody's word against Git's; or nil
-	Health          health.Health
+	Member          bool   // ours by inventory.Member; anything else is never deleted
+	Applied         string // hash of the manifest that was applied last; see v1alpha1.AppliedAnnotation
+	Fields          string // hash of our field set in managedFields; it changes whenever anybody changes a field of ours
+	// Owners says who owns which fields since Fields changed last; nil when that was not seen, or has been put right.
+	Owners        []metav1.ManagedFieldsEntry
+	DependsOn     []manifests.ID // what its annotation in the cluster names
+	Kept          string         // the annotation that forbids pruning, or ""
+	Cascade       bool           // an annotation allows to delete it with all that is in it, or of its kind
+	ReplicasTaken bool           // somebody else owns spec.replicas
+	SuspendTaken  bool           // it stands in a queue, and somebody else owns spec.suspend
+	Job           *JobState      // of a Job; nil for every other kind
+	Run           *Run           // of a JobRun; nil for every other kind
+	Refused       string         // why it is somebody else's although it carries the set's label, in words; or ""
+	Exception     *Exception     // somebody's word against Git's; or nil
+	Health        health.Health
 }
 
 // Exception is somebody's word against Git's, for a time.
@@ -66,15 +70,17 @@ const (
 
 // Action is the decision on one object.
 type Action struct {
-	Op     Op
-	ID     manifests.ID
-	Object *manifests.Object // what Git wants; nil when the object left Git
-	Live   *Live             // what the cluster holds; nil when it holds nothing
-	Past   *health.Health    // of a Job that is gone, or going, by its record; nil when nothing is known
-	Asked  string            // the record that asked for this run of a Job; empty when Git does
-	Reason string            // why, in words
-	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
-	Ends   bool              // the exception on the live object is over: it goes, once the object is applied
+	Op      Op
+	ID      manifests.ID
+	Object  *manifests.Object  // what Git wants; nil when the object left Git
+	Live    *Live              // what the cluster holds; nil when it holds nothing
+	Past    *health.Health     // of a Job that is gone, or going, by its record; nil when nothing is known
+	Asked   string             // the record that asked for this run of a Job; empty when Git does
+	Reason  string             // why, in words
+	After   []manifests.ID     // what has to be done before it is applied: sorted; only IDs of this plan
+	Drifted bool               // somebody has changed fields that Git sets
+	Drift   []inventory.Change // who changed which of them, as far as that is known
+	Ends    bool               // the exception on the live object is over: it goes, once the object is applied
 }
 
 // Writes reports whether the action sends a request that changes the cluster.

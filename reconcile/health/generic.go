@@ -1,6 +1,9 @@
 package health
 
-import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+import (
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
 
 // Reasons of kinds that have no file of their own.
 const (
@@ -11,32 +14,50 @@ const (
 	ReasonStalled     = "Stalled"
 )
 
-// generic judges any other kind by kstatus' conventions: a controller that lags behind the spec, then the conditions Stalled and
-// Reconciling, which are there only when something is amiss or under way, then Ready. An object that has none of these, such as a
-// ConfigMap or anything read as metadata only, is Current because it exists.
+// generic judges any other kind as kstatus does: a controller that lags behind the spec, then the conditions Stalled and Reconciling,
+// which are there only when something is amiss or under way, then the rules of a few built-in kinds, such as ReplicaSet, then Ready. An
+// object that has none of these is Current because it exists.
+//
+// Two things are judged with more care. A condition that speaks of an older generation says nothing about this one, although the status
+// as a whole has no observedGeneration, as with cert-manager's Certificate. And of a status that is not of the shape that kstatus reads, what is of that
+// shape counts: nobody promised that every list called conditions holds conditions.
 func generic(u *unstructured.Unstructured) Health {
-	generation := u.GetGeneration()
-	if observed, ok := number(u.Object, "status", "observedGeneration"); ok && observed < generation {
-		return notObserved(generation, observed)
-	}
-	conditions := conditionsOf(u)
+	conditions, generation := conditionsOf(u), u.GetGeneration()
 	stalled, reconciling, ready := find(conditions, "Stalled"), find(conditions, "Reconciling"), find(conditions, "Ready")
-	for _, c := range []condition{stalled, reconciling, ready} {
-		if c.Observed != 0 && c.Observed < generation {
-			return notObserved(generation, c.Observed)
+	observed, _ := number(u.Object, "status", "observedGeneration")
+	for _, seen := range []int64{observed, stalled.Observed, reconciling.Observed, ready.Observed} {
+		if seen != 0 && seen < generation {
+			return notObserved(generation, seen)
+		}
+	}
+	result, err := status.Compute(u)
+	if err != nil {
+		if result, err = status.Compute(conventional(u, conditions)); err != nil {
+			return Health{Unknown, ReasonUnreadable, "the live object's status cannot be read"}
 		}
 	}
 	switch {
-	case stalled.Status == "True":
+	case result.Status == status.FailedStatus:
 		return Health{Failed, ReasonStalled, stalled.says("stalled")}
-	case reconciling.Status == "True":
+	case result.Status == status.InProgressStatus && reconciling.Status == "True":
 		return Health{InProgress, ReasonReconciling, reconciling.says("reconciling")}
-	case ready.Status == "True":
+	case result.Status != status.CurrentStatus:
+		return Health{InProgress, ReasonNotReady, condition{Message: result.Message}.says("not ready")}
+	case ready.Status == "True" || status.GetLegacyConditionsFn(u) != nil && u.Object["status"] != nil:
 		return Health{Current, ReasonReady, "ready"}
-	case ready.Type != "":
-		return Health{InProgress, ReasonNotReady, ready.says("not ready")}
 	}
 	return Health{Current, ReasonExists, "exists"}
+}
+
+// conventional returns the object reduced to what kstatus' generic rules read of it: nothing in it has another shape.
+func conventional(u *unstructured.Unstructured, conditions []condition) *unstructured.Unstructured {
+	kept := make([]any, 0, len(conditions))
+	for _, c := range conditions {
+		kept = append(kept, map[string]any{"type": c.Type, "status": c.Status, "message": c.Message})
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "status": map[string]any{"conditions": kept},
+	}}
 }
 
 // condition is one of status.conditions, as far as it follows metav1.Condition. The zero value is a condition that is not there.

@@ -2,8 +2,8 @@
 //
 // Compute is a pure function of the object as the API server last sent it. It has no clock, no client and no memory: whether
 // InProgress has lasted too long and whether a CronJob is late are for those who have a clock. DaemonPods and StatefulPods judge
-// by pods, nodes and the time as well, which their caller has read; see Rollout. There is one file per kind; generic.go judges every kind that has no file, by the
-// conventions of kstatus (sigs.k8s.io/cli-utils/pkg/kstatus).
+// by pods, nodes and the time as well, which their caller has read; see Rollout. There is one file per kind; generic.go judges every kind that has no file, as
+// kstatus does.
 //
 // The words divide by what a rollout should do next:
 //
@@ -30,6 +30,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -106,8 +107,61 @@ func Compute(u *unstructured.Unstructured) Health {
 		return typed(u, namespace)
 	case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
 		return crd(u)
+	case schema.GroupKind{Group: "apiregistration.k8s.io", Kind: "APIService"}:
+		return apiService(u)
 	}
 	return generic(u)
+}
+
+// Of judges an object in whatever form a client decoded it: unstructured, as metadata alone, or as its Go type, which then has to name its
+// apiVersion and kind. The answer is that of Compute.
+func Of(object metav1.Object) Health {
+	switch o := object.(type) {
+	case *unstructured.Unstructured:
+		return Compute(o)
+	case *metav1.PartialObjectMetadata:
+		return OfMetadata(o)
+	}
+	if object.GetDeletionTimestamp() != nil {
+		return deleting(object.GetFinalizers())
+	}
+	switch o := object.(type) {
+	case *batchv1.Job:
+		return job(o)
+	case *batchv1.CronJob:
+		return cronJob(o)
+	case *appsv1.DaemonSet:
+		return daemonSet(o)
+	case *appsv1.Deployment:
+		return deployment(o)
+	case *appsv1.StatefulSet:
+		return statefulSet(o)
+	case *corev1.Pod:
+		return pod(o)
+	case *corev1.PersistentVolumeClaim:
+		return claim(o)
+	case *corev1.Namespace:
+		return namespace(o)
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return Health{Unknown, ReasonUnreadable, fmt.Sprintf("%T cannot be read", object)}
+	}
+	return Compute(&unstructured.Unstructured{Object: content})
+}
+
+// InMetadata reports whether the metadata of a built-in kind tells all about its health, so that the rest need not be read: see
+// OfMetadata. Of kinds that are not built in nobody knows.
+func InMetadata(kind schema.GroupKind) bool {
+	switch kind {
+	case schema.GroupKind{Group: batchv1.GroupName, Kind: "Job"}, schema.GroupKind{Group: batchv1.GroupName, Kind: "CronJob"},
+		schema.GroupKind{Group: appsv1.GroupName, Kind: "DaemonSet"}, schema.GroupKind{Group: appsv1.GroupName, Kind: "Deployment"},
+		schema.GroupKind{Group: appsv1.GroupName, Kind: "StatefulSet"}, schema.GroupKind{Group: appsv1.GroupName, Kind: "ReplicaSet"},
+		schema.GroupKind{Kind: "Pod"}, schema.GroupKind{Kind: "PersistentVolumeClaim"}, schema.GroupKind{Kind: "Namespace"},
+		schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}:
+		return false
+	}
+	return true
 }
 
 // typed gives judge the object as its Go type, or answers Unknown where it has not that shape. The conversion's own error is

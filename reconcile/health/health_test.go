@@ -52,6 +52,7 @@ func TestReasonsAreClosedPerKind(t *testing.T) {
 		"StatefulSet":              append(slices.Concat(pods, onDelete), ReasonPartitioned),
 		"CustomResourceDefinition": {ReasonEstablished, ReasonNotEstablished, ReasonNamesNotAccepted, ReasonDeleting},
 		"Namespace":                {ReasonActive, ReasonDeleting},
+		"APIService":               {ReasonAvailable, ReasonNotAvailable},
 		"PersistentVolumeClaim":    {ReasonBound, ReasonUnbound, ReasonVolumeLost},
 		"Pod": {
 			ReasonComplete, ReasonPodFailed, ReasonCrashLooping, ReasonUnschedulable, ReasonRunning, ReasonPodsUnavailable,
