@@ -55,6 +55,23 @@ func TestExamplesOfValidateAreCommandLines(t *testing.T) {
 	}
 }
 
+// TestExamplesAreValid runs what examples/README.md tells people to run.
+func TestExamplesAreValid(t *testing.T) {
+	text, err := os.ReadFile("../../examples/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^    kilter (validate .*)$`).FindSubmatch(text)
+	if line == nil {
+		t.Fatal("it validates nothing")
+	}
+	t.Chdir("../..")
+	var out bytes.Buffer
+	if code := run(t.Context(), strings.Fields(string(line[1])), &out, &out); code != exitFine {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+}
+
 // The hook is what pre-commit runs in the repositories of others.
 func TestHookRunsValidate(t *testing.T) {
 	text, err := os.ReadFile("../../.pre-commit-hooks.yaml")
