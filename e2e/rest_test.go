@@ -20,17 +20,25 @@ import (
 // counted returns a kubeconfig whose requests go through a proxy, and how many of those whose path matches there have been.
 func (c *cluster) counted(t *testing.T, path *regexp.Regexp) (kubeconfig string, count func() int64) {
 	t.Helper()
+	var n atomic.Int64
+	return c.proxied(t, func(r *http.Request) {
+		if path.MatchString(r.URL.Path) {
+			n.Add(1)
+		}
+	}), n.Load
+}
+
+// proxied returns a kubeconfig whose requests go through a proxy, which shows each of them to see.
+func (c *cluster) proxied(t *testing.T, see func(*http.Request)) (kubeconfig string) {
+	t.Helper()
 	target, err := url.Parse(c.config.Host)
 	must(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport, err = rest.TransportFor(c.config)
 	must(t, err)
 	proxy.FlushInterval = -1 // watches
-	var n atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path.MatchString(r.URL.Path) {
-			n.Add(1)
-		}
+		see(r)
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
@@ -43,7 +51,7 @@ func (c *cluster) counted(t *testing.T, path *regexp.Regexp) (kubeconfig string,
 	config.CurrentContext = "x"
 	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	must(t, clientcmd.WriteToFile(*config, kubeconfig))
-	return kubeconfig, n.Load
+	return kubeconfig
 }
 
 // TestRolloutAtRest makes passes for other objects while pods are outdated under OnDelete: nothing is read of a rollout that is simply up to

@@ -116,7 +116,13 @@ func missing(of any, set *fieldpath.Set, path fieldpath.Path) []fieldpath.Path {
 		switch {
 		case partly:
 			all = append(all, missing(v, below, append(path.Copy(), element))...)
-		case !set.Members.Has(element) && !empty(v):
+		case set.Members.Has(element) || empty(v):
+		default:
+			fields, isMap := v.(map[string]any)
+			if isMap && element.FieldName != nil {
+				all = append(all, missing(fields, fieldpath.NewSet(), append(path.Copy(), element))...)
+				return
+			}
 			all = append(all, append(path.Copy(), element))
 		}
 	}
