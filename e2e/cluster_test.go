@@ -117,6 +117,13 @@ func (c *cluster) kubeconfigOf(t *testing.T, token, namespace string) string {
 // repository serves a repository with the given files, committed and pushed, and returns its URL.
 func repository(t *testing.T, files fs.FS) (*gitserver.Repo, string) {
 	t.Helper()
+	repo, server := served(t, files)
+	return repo, server.URL("workloads")
+}
+
+// served does the same and returns the server, which counts what it is asked.
+func served(t *testing.T, files fs.FS) (*gitserver.Repo, *gitserver.Server) {
+	t.Helper()
 	server, err := gitserver.Start(gitserver.Options{Dir: t.TempDir()})
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Close()) })
@@ -125,7 +132,7 @@ func repository(t *testing.T, files fs.FS) (*gitserver.Repo, string) {
 	repo, err := server.Create(t.Context(), "workloads", work)
 	must(t, err)
 	push(t, repo)
-	return repo, server.URL("workloads")
+	return repo, server
 }
 
 // push commits the work tree, pushes it and returns the commit.

@@ -6,9 +6,14 @@ import (
 	"maps"
 	"sync"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/client/applyconfiguration"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -91,23 +96,45 @@ var identityFields = fieldpath.NewSet(
 
 // fieldSets computes offline the field set that the server would keep for an apply. Kinds that are not built in have no
 // compiled schema, and the server's answer has to be asked for instead.
-type fieldSets struct{ converter managedfields.TypeConverter }
+type fieldSets []fieldSchema
 
-// newFieldSets loads the schemas of all built-in kinds: some megabytes, so it is kept no longer than needed.
+// fieldSchema is the compiled schema of the kinds of a scheme.
+type fieldSchema struct {
+	kinds     *runtime.Scheme
+	converter managedfields.TypeConverter
+}
+
+// newFieldSets loads the schemas of all built-in kinds, and of CRDs: some megabytes, so it is kept no longer than needed.
 func newFieldSets() fieldSets {
-	return fieldSets{converter: applyconfigurations.NewTypeConverter(scheme.Scheme)}
+	definitions := runtime.NewScheme()
+	utilruntime.Must(apiextensionsv1.AddToScheme(definitions)) // an empty scheme has room for any kind
+	return fieldSets{
+		{scheme.Scheme, applyconfigurations.NewTypeConverter(scheme.Scheme)},
+		{definitions, applyconfiguration.NewTypeConverter(definitions)},
+	}
+}
+
+// of returns the schema of a kind, or nil.
+func (f fieldSets) of(kind schema.GroupVersionKind) managedfields.TypeConverter {
+	for _, compiled := range f {
+		if compiled.kinds.Recognizes(kind) {
+			return compiled.converter
+		}
+	}
+	return nil
 }
 
 // expected returns the hash of the field set that an undisturbed object has, as fieldsHash gives it, and whether that is known.
 func (f fieldSets) expected(object *manifests.Object, m marks) (string, bool) {
-	if !scheme.Scheme.Recognizes(object.GroupVersionKind()) {
+	converter := f.of(object.GroupVersionKind())
+	if converter == nil {
 		return "", false
 	}
 	content, err := marked(object, m, precondition{})
 	if err != nil {
 		return "", false
 	}
-	typed, err := f.converter.ObjectToTyped(content)
+	typed, err := converter.ObjectToTyped(content)
 	if err != nil {
 		return "", false
 	}
@@ -143,7 +170,7 @@ func (e *expectations) set(object *manifests.Object, fields string) {
 func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, setID string) map[manifests.ID]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var compiled *fieldSets
+	var compiled fieldSets
 	all := make(map[manifests.ID]string, len(set.Objects))
 	for _, object := range set.Objects {
 		if remembered := e.by[object.ID]; remembered.hash == object.Hash {
@@ -156,8 +183,7 @@ func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, s
 			continue
 		}
 		if compiled == nil {
-			sets := newFieldSets()
-			compiled = &sets
+			compiled = newFieldSets()
 		}
 		if fields, known := compiled.expected(object, marks{setID, found.Job}); known {
 			all[object.ID], e.by[object.ID] = fields, expectation{object.Hash, fields}

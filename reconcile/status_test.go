@@ -113,20 +113,26 @@ func TestStatusFollowsThePreviousOne(t *testing.T) {
 
 // Whatever the number of objects and the length of what is wrong with them, a status stays small, and within the CRD's limits.
 func TestStatusIsBounded(t *testing.T) {
+	const n = 10_000
+	long, longer := strings.Repeat("f", 5000), strings.Repeat("é", 40_000)
 	r := succeeded(func(r *Result) {
-		for i := range 1000 {
-			object := applyOf(fmt.Sprintf("object-%03d", i), "v1").Object
+		for i := range n {
+			action := applyOf(fmt.Sprintf("object-%04d", i), "v1")
+			object := action.Object
 			r.Rejected = append(r.Rejected, manifests.Problem{
-				Origin: object.Origin, Object: object.ID, Field: strings.Repeat("f", 5000), Reason: "FieldValueInvalid", Message: strings.Repeat("é", 40_000),
+				Origin: object.Origin, Object: object.ID, Field: long, Reason: "FieldValueInvalid", Message: longer,
 			})
-			r.Rollouts = append(r.Rollouts, Rollout{Object: object.ID, Rollout: health.Rollout{Health: health.Health{Message: strings.Repeat("z", 40_000)}}})
-			r.Blocked = append(r.Blocked, Blocked{Object: object, By: configMap("x"), Reason: strings.Repeat("y", 40_000)})
+			r.Changes = append(r.Changes, Change{Action: action, Tried: true, Failure: &Failure{Class: Terminal, Reason: "Invalid", Text: longer}})
+			r.Unwell = append(r.Unwell, Trouble{Origin: object.Origin, Object: object.ID, Reason: "JobFailed", Message: longer})
+			r.Exceptions = append(r.Exceptions, Exception{ID: object.ID, Exception: diff.Exception{By: long, Reason: longer}})
+			r.Rollouts = append(r.Rollouts, Rollout{Object: object.ID, Rollout: health.Rollout{Health: health.Health{Message: longer}}})
+			r.Blocked = append(r.Blocked, Blocked{Object: object, By: configMap("x"), Reason: longer})
 		}
-		r.Objects, r.Health = 1000, map[health.Word]int{health.NotFound: 1000}
+		r.Objects, r.Health = n, map[health.Word]int{health.NotFound: n}
 	})
 	status := r.Status(v1alpha1.SyncStatus{})
-	if len(status.Problems) != 20 || len(status.Blocked) != 20 || len(status.Rollouts) != 20 || status.Problems[0].Object != "ConfigMap shop/object-000" {
-		t.Errorf("%d problems, %d blocked; want the first 20 of each", len(status.Problems), len(status.Blocked))
+	if len(status.Problems) != 20 || len(status.Exceptions) != 20 || len(status.Blocked) != 20 || len(status.Rollouts) != 20 || status.Problems[0].Object != "ConfigMap shop/object-0000" {
+		t.Errorf("%d problems, %d blocked, %d exceptions; want the first 20 of each", len(status.Problems), len(status.Blocked), len(status.Exceptions))
 	}
 	text, err := yaml.Marshal(status)
 	if err != nil {
