@@ -54,7 +54,7 @@ func TestAdoptedJob(t *testing.T) {
 				"another at work", working, false, false, "template changed, it will run again when the run that goes on has finished", 2,
 				[]string{"migrate-1 Complete", "migrate-2 Complete"},
 			},
-			{"the same, and asked for", wanted, true, true, "asked for", 2, []string{"migrate-1 Complete", "please Complete"}},
+			{"the same, and asked for", wanted, true, true, "exists already…it runs again, asked for by JobRun please", 2, []string{"migrate-1 Complete", "please Complete"}},
 		} {
 			t.Run(c.name+" by "+manager, func(t *testing.T) {
 				t.Parallel()
@@ -177,6 +177,10 @@ func TestSuspendedJob(t *testing.T) {
 	repo, url := repository(t, fstest.MapFS{"prod/migrate.yaml": job.file(), "prod/after.yaml": afterJob("after", j.namespace+"/migrate")})
 	j.sync = syncFile(t, j.namespace, url, "")
 	run := j.loop(t)
+	line(ctx, t, run, "created", "Job "+j.namespace+"/migrate")
+	must(t, second(await.Until(ctx, j.job("migrate"), func(job *batchv1.Job) bool { return len(job.Status.Conditions) > 0 })))
+	run.Kill()
+	run = j.loop(t)
 	line(ctx, t, run, "DependencyNotReady", "waits for Job "+j.namespace+"/migrate: suspended until somebody resumes it")
 	if live, err := j.BatchV1().Jobs(j.namespace).Get(ctx, "migrate", metav1.GetOptions{}); err != nil || live.Status.StartTime != nil {
 		t.Errorf("%v, %+v", err, live.Status)
@@ -233,6 +237,9 @@ func TestJobManagedByOthers(t *testing.T) {
 	})
 	j.sync = syncFile(t, j.namespace, url, "")
 	run := j.loop(t)
+	line(ctx, t, run, "created", "Job "+j.namespace+"/far")
+	run.Kill()
+	run = j.loop(t)
 	line(ctx, t, run, "DependencyNotReady", "its controller has not started it yet")
 	for _, status := range []string{
 		`"startTime":"2026-01-02T03:04:05Z","active":1`,

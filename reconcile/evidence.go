@@ -40,7 +40,8 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 	}
 	secrets := secretValues(l.set)
 	l.ledger.asking.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		// The end of the loop does not cut this off: the pods may be gone when the next one begins.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 		defer cancel()
 		end, err := l.ledger.lastContainer(ctx, job)
 		if err != nil || end == nil && job.Job.Outcome == "" {
@@ -126,11 +127,14 @@ func (g *ledger) log(ctx context.Context, namespace string, end lastEnd) []byte 
 	text, err := g.cluster.kubernetes.CoreV1().Pods(namespace).GetLogs(end.Pod, &corev1.PodLogOptions{
 		Container: end.Name, Previous: end.previous, TailLines: &lines, LimitBytes: &limit,
 	}).DoRaw(ctx)
-	if err != nil {
+	if err != nil || bytes.HasPrefix(text, []byte(unretrieved)) {
 		return nil
 	}
 	return text
 }
+
+// unretrieved begins what a kubelet says, with success, in place of the log of a container that it has removed.
+const unretrieved = "unable to retrieve container logs for "
 
 // mask makes a log fit to be kept: without the values of Secrets, printable, and not longer than is promised.
 func mask(log []byte, secrets []string) string {

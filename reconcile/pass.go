@@ -282,6 +282,9 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 			deleted[change.ID] = true
 		case !observed:
 			r.Unseen = true // its kind came with this commit; the next pass watches it
+		case change.Op == diff.Adopt && change.Object.Run != nil:
+			r.Unseen = true // the next pass decides whether it runs again
+			signal(l.observer.changed)
 		}
 		l.waiting.restart(change.ID) // its rollout begins anew
 	}

@@ -128,6 +128,9 @@ func (t trial) adopt(ctx context.Context, s *Step, live *unstructured.Unstructur
 	if found.From != "" {
 		s.Reason += "; taken over from " + found.From
 	}
+	if s.Asked != "" {
+		s.Reason += "; then it runs again, asked for by JobRun " + s.Asked
+	}
 	return nil
 }
 

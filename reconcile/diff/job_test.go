@@ -1,0 +1,39 @@
+package diff
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestIdentity(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 4)
+	a := Identity{Spec: long, Manifest: "m1" + long, Trigger: ""}
+	for _, c := range []struct {
+		name  string
+		other Identity
+		same  bool
+	}{
+		{"itself", a, true},
+		{"as it is kept", ParseIdentity(a.String()), true},
+		{"another text of the same spec", Identity{Spec: long, Manifest: "m2"}, true},
+		{"the same text, with other defaults", Identity{Spec: "s2", Manifest: "m1" + long}, true},
+		{"another", Identity{Spec: "s2", Manifest: "m2"}, false},
+		{"the same work, started by something else", Identity{Spec: long, Manifest: "m1" + long, Trigger: "t"}, false},
+		{"of nothing", Identity{}, false},
+	} {
+		if a.Same(c.other) != c.same || c.other.Same(a) != c.same {
+			t.Errorf("%s: %v is the same: %t", c.name, c.other, !c.same)
+		}
+	}
+	if (Identity{}).Same(Identity{}) {
+		t.Error("what ran is not known, and counts as the same")
+	}
+	for _, text := range []string{"", "a", "a.b", "a.b.c.d"} {
+		if got := ParseIdentity(text); got != (Identity{}) {
+			t.Errorf("ParseIdentity(%q) = %v", text, got)
+		}
+	}
+	if got, want := a.String(), "0123456789abcdef.m10123456789abcd."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
