@@ -121,7 +121,13 @@ func (o *observer) ended() map[manifests.ID]diff.Live {
 }
 
 func (o *observer) seen(of func(*placeWatch) map[manifests.ID]diff.Live) map[manifests.ID]diff.Live {
-	all := map[manifests.ID]diff.Live{}
+	n := 0
+	for _, w := range o.watches {
+		w.mu.Lock()
+		n += len(of(w))
+		w.mu.Unlock()
+	}
+	all := make(map[manifests.ID]diff.Live, n) // growing step by step would cost more than all else that a quiet pass does
 	for _, w := range o.watches {
 		w.mu.Lock()
 		maps.Copy(all, of(w))

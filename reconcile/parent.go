@@ -186,9 +186,13 @@ func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) er
 // covering returns contents that cover what is desired, what is still there of the set, and kinds besides.
 func (p *parentStore) covering(set *manifests.Set, live map[manifests.ID]diff.Live, kinds ...schema.GroupKind) inventory.Contents {
 	namespaces := []string{p.Namespace} // which the annotations imply
+	seen := map[place]bool{}            // there are many objects, and few places
 	add := func(id manifests.ID) {
-		kinds = append(kinds, id.GroupKind())
-		namespaces = append(namespaces, id.Namespace)
+		if at := placeOf(id); !seen[at] {
+			seen[at] = true
+			kinds = append(kinds, at.kind)
+			namespaces = append(namespaces, at.namespace)
+		}
 	}
 	for _, object := range set.Objects {
 		add(object.ID)
