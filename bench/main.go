@@ -56,7 +56,7 @@ func main() {
 
 // parse reads the command line.
 func parse(args []string) (*options, error) {
-	o := &options{tools: nil}
+	o := &options{}
 	var triggers []string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	sizes := flags.String("n", "100,1000,10000", "numbers of objects")
