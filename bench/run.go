@@ -34,6 +34,8 @@ func (o *options) run(ctx context.Context) (err error) {
 		found.Load = append(found.Load, loadAverage())
 		b := &bench{options: o, results: found, n: n, work: newWork(n), dir: filepath.Join(dir, strconv.Itoa(n))}
 		if err := b.run(ctx); err != nil {
+			found.summarize()
+			fmt.Fprint(o.stdout, "\nIt did not come to its end. What was found before:\n\n", found.tables())
 			return fmt.Errorf("%d objects: %w", n, err)
 		}
 	}
