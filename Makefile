@@ -56,9 +56,13 @@ test: build devcluster ## run every test, on a dev cluster or on the one TEST_KU
 	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...
 
-# A metric "x" stands beside "x-limit", what is promised of it. On an idle machine: the numbers are of this one.
+# BENCH_FLAGS are those of bench/: `make bench BENCH_FLAGS='-n 100,1000 -out docs/performance'`; see docs/performance. Of the Go benchmarks a
+# metric "x" stands beside "x-limit", what is promised of it. On an idle machine: the numbers are of this one.
 .PHONY: bench
-bench: build ## measure what is promised of speed and memory, each beside its limit
+bench: build devcluster ## measure what is promised of speed and memory, each beside its limit
+	$(HELM) version > /dev/null
+	go build -o bin/bench ./bench
+	bin/bench $(BENCH_FLAGS)
 	@# The kernel counts for a program what its parent had when it forked, so those that start one have a small parent of their own.
 	@for benchmarks in Validate 'Workload|OneOf|Kept'; do \
 		go test -v -run '^$$' -bench "$$benchmarks" -cpu 1 ./manifests | grep -E -- '-limit|-kept|bench_test.go|^(--- |FAIL|panic)'; \

@@ -140,7 +140,7 @@ func (o *observer) seen(of func(*placeWatch) map[manifests.ID]diff.Live) map[man
 		n += len(of(w))
 		w.mu.Unlock()
 	}
-	all := make(map[manifests.ID]diff.Live, n)
+	all := make(map[manifests.ID]diff.Live, n) // growing step by step would cost more than all else that a quiet pass does
 	for _, w := range o.watches {
 		w.mu.Lock()
 		maps.Copy(all, of(w))

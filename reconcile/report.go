@@ -38,9 +38,13 @@ func (l *Loop) finish(ctx context.Context, r *Result) {
 		return
 	}
 	var all []news
+	first := l.told.reason == ""
 	l.told, all = l.told.news(r)
 	for _, n := range all {
 		n.log(l.log)
+	}
+	if first && r.Ready() && len(r.Changes) == 0 {
+		all = nil // a restart that found everything as it should be writes nothing, not even Events
 	}
 	l.record(events(all, l.parent.reference()))
 	l.publish(r)

@@ -124,6 +124,9 @@ func containsAll(line string, texts []string) bool {
 	return true
 }
 
+// PID returns the number of the process, which is also that of its group.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Output returns everything that was printed so far.
 func (p *Process) Output() string {
 	p.mu.Lock()
