@@ -50,6 +50,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 
 	live = l.rollouts.overlay(l.set, r, l.observer.live())
 	l.outcome(r, live)
+	l.sightings.runs(r, l.set, l.observer.runs())
 	if err := l.settleInventory(ctx, r, live); err != nil {
 		r.ClusterError = err
 	}
@@ -85,7 +86,9 @@ func (l *Loop) take(r *Result, found *look) {
 		l.requested, l.fetchError = found.answers, found.err
 		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
 		l.autoscaled.asked = "" // nobody tells when an autoscaler that is not ours goes
+		r.Looked = true
 		if found.err == nil {
+			l.sightings.see(found, l.clock())
 			r.Fetched = true
 			l.snapshot = found.snapshot
 		}

@@ -49,6 +49,12 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 		Outcome: diff.Outcome(run.Status.Outcome), Message: run.Status.Message,
 		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Started: run.Status.StartTime != nil, Told: run.Status.Container != nil,
 	}
+	if at := run.Status.StartTime; at != nil {
+		reduced.Start = at.Time
+	}
+	if at := run.Status.CompletionTime; at != nil {
+		reduced.End = at.Time
+	}
 	if suffix, ok := strings.CutPrefix(run.Name, run.Spec.Job+"-"); ok {
 		reduced.Number, _ = strconv.Atoi(suffix)
 	}

@@ -35,6 +35,8 @@ func (l *Loop) finish(ctx context.Context, r *Result) {
 		}
 		return
 	}
+	l.sightings.measure(r)
+	r.Measures.Fights = l.fights.ongoing(r.Finished)
 	var all []news
 	l.told, all = l.told.news(r)
 	for _, n := range all {

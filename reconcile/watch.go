@@ -170,6 +170,7 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 	default:
 		live.Health = health.OfMetadata(object)
 	}
+	live.Cron = cronOf(id, object)
 	if id.GroupKind() == jobKind {
 		live.Job = jobState(object)
 	}
@@ -278,6 +279,9 @@ func (w *placeWatch) record(answer diff.Live) diff.Live {
 	if wholeKinds[w.place.kind] && answer.Health.Word == health.Current {
 		answer.Health = health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "applied; no event from the cluster yet"}
 	}
+	if known.UID == answer.UID {
+		answer.Cron = known.Cron
+	}
 	w.live[answer.ID] = answer
 	return answer
 }
@@ -301,5 +305,6 @@ func older(a, b diff.Live) bool {
 // decides strips what changes without changing any decision.
 func decides(live diff.Live) diff.Live {
 	live.ResourceVersion = ""
+	live.Cron = nil
 	return live
 }

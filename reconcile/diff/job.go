@@ -97,6 +97,8 @@ type Run struct {
 	JobUID   types.UID // of the Job, as soon as it is known
 
 	Created   time.Time
+	Start     time.Time // as its Job has it; zero until that is on record
+	End       time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
 	Requested bool // somebody has asked for it
 	Started   bool // its start is on record
 	Told      bool // how its last container ended is on record

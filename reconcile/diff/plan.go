@@ -29,6 +29,7 @@ type Live struct {
 	ReplicasTaken   bool           // somebody else owns spec.replicas
 	Job             *JobState      // of a Job; nil for every other kind
 	Run             *Run           // of a JobRun; nil for every other kind
+	Cron            *health.Cron   // of a CronJob, for its metrics; nil for every other kind. It decides nothing
 	Refused         string         // why it is somebody else's although it carries the set's label, in words; or ""
 	Exception       *Exception     // somebody's word against Git's; or nil
 	Health          health.Health
@@ -74,6 +75,9 @@ type Action struct {
 	After  []manifests.ID    // what has to be done before it is applied: sorted; only IDs of this plan
 	Ends   bool              // the exception on the live object is over: it goes, once the object is applied
 }
+
+// Drifted reports whether the object is not as it was applied, by somebody else's doing: a field of ours was changed, or the object is gone.
+func (a Action) Drifted() bool { return strings.HasPrefix(a.Reason, Drifted) || a.Reason == lost }
 
 // Writes reports whether the action sends a request that changes the cluster.
 func (a Action) Writes() bool {
