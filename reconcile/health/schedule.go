@@ -312,6 +312,14 @@ func (t timetable) until(now time.Time) time.Time {
 	if t.deadline != nil {
 		turns = append(turns, due.Add(*t.deadline))
 	}
+	if !t.Next(t.base).Equal(due) {
+		// Of several runs the controller may find another by its shortcut as time goes on: see startable. It counts from run to run, all of
+		// which are at whole minutes, or as much as the deadline after them.
+		turns = append(turns, now.Truncate(time.Minute).Add(time.Minute))
+		if t.deadline != nil {
+			turns = append(turns, now.Add(-*t.deadline).Truncate(time.Minute).Add(time.Minute+*t.deadline))
+		}
+	}
 	for _, at := range turns {
 		if at.After(now) && (first.IsZero() || at.Before(first)) {
 			first = at
