@@ -18,10 +18,10 @@ type Change struct {
 	Failure *Failure // nil when it was done
 	Took    time.Duration
 	Done    time.Time // when it was answered; zero when it was not tried
-	Tried   bool // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
-	Again   bool // the same thing failed before
-	Late    bool // it has failed for longer than spec.timeout; it is still tried again
-	Same    bool // the server stored nothing new
+	Tried   bool      // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
+	Again   bool      // the same thing failed before
+	Late    bool      // it has failed for longer than spec.timeout; it is still tried again
+	Same    bool      // the server stored nothing new
 }
 
 // Blocked is an object that cannot be applied before another one is where it should be.

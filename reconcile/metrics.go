@@ -36,6 +36,7 @@ type Metrics struct {
 	lastSuccess *prometheus.GaugeVec
 	lastFetch   *prometheus.GaugeVec
 	lastPass    *prometheus.GaugeVec
+	interval    *prometheus.GaugeVec
 
 	passes       *prometheus.CounterVec
 	duration     *prometheus.HistogramVec
@@ -71,6 +72,7 @@ func NewMetrics(registerer prometheus.Registerer, version string) *Metrics {
 			"When the first exception from Git ends; one that is past is overdue, and one that cannot be read is 0. Absent when there is none.", sync()...),
 		lastSuccess: c.gauge("kilter_sync_last_success_timestamp_seconds", "When a pass last found everything as the newest commit says.", sync()...),
 		lastFetch:   c.gauge("kilter_sync_last_fetch_timestamp_seconds", "When the repository was last read without an error.", sync()...),
+		interval:    c.gauge("kilter_sync_interval_seconds", "How often the repository is looked at: spec.interval.", sync()...),
 		lastPass:    c.gauge("kilter_sync_last_pass_timestamp_seconds", "When the last pass ended, whatever it found.", sync()...),
 
 		passes:     c.counter("kilter_reconcile_total", "Passes, by the reason they ended with.", sync("reason")...),
@@ -124,6 +126,7 @@ func (m *Metrics) Observe(sync *v1alpha1.Sync, r *Result) {
 
 	finished := seconds(r.Finished)
 	o.set(m.lastPass, finished)
+	o.set(m.interval, sync.Spec.Interval.Seconds())
 	if r.Ready() {
 		o.set(m.lastSuccess, finished)
 	}

@@ -30,7 +30,9 @@ type syncObjects struct {
 }
 
 func newObjectMetrics(c *catalog) *objectMetrics {
-	of := func(labels ...string) []string { return append([]string{"sync_namespace", "sync", "namespace"}, labels...) }
+	of := func(labels ...string) []string {
+		return append([]string{"sync_namespace", "sync", "namespace"}, labels...)
+	}
 	m := &objectMetrics{
 		syncs: map[syncKey]*syncObjects{},
 		cronState: c.described("kilter_cronjob_state", "The state of a CronJob's schedule: 1 for the current one, the others are absent.",

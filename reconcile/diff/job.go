@@ -99,9 +99,9 @@ type Run struct {
 	Created   time.Time
 	Start     time.Time // as its Job has it; zero until that is on record
 	End       time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
-	Requested bool // somebody has asked for it
-	Started   bool // its start is on record
-	Told      bool // how its last container ended is on record
+	Requested bool      // somebody has asked for it
+	Started   bool      // its start is on record
+	Told      bool      // how its last container ended is on record
 }
 
 // job decides on a Job that Git wants. A Job is a run: one that has ended is not applied again, one that goes on is not torn down, and a change
