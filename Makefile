@@ -13,7 +13,7 @@ CONTROLLER_GEN := go tool -modfile='$(ROOT)/tools/controller-gen/go.mod' control
 GOFUMPT        := go tool -modfile='$(ROOT)/tools/lint/go.mod' gofumpt
 GOLANGCI_LINT  := go tool -modfile='$(ROOT)/tools/lint/go.mod' golangci-lint
 HELM           := go tool -modfile='$(ROOT)/tools/helm/go.mod' helm
-MODULES        := . devcluster tools/controller-gen tools/helm tools/kubectl tools/lint
+MODULES        := . devcluster tools/controller-gen tools/helm tools/kubectl tools/lint tools/promtool
 
 # Asked only when something is linked.
 VERSION = $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
@@ -51,6 +51,7 @@ demo: build $(if $(DEMO_KUBECONFIG),,devcluster) ## watch a git push change a cl
 .PHONY: test
 test: build devcluster ## run every test, on a dev cluster or on the one TEST_KUBECONFIG names
 	$(HELM) version > /dev/null # built here, so that no test has to wait for it
+	GOFLAGS="$$GOFLAGS -tags=remove_all_sd" go tool -n -modfile=tools/promtool/go.mod promtool > /dev/null
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
 	go build -o bin/withcluster ./internal/withcluster
 	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...
@@ -69,10 +70,11 @@ bench: build devcluster ## measure what is promised of speed and memory, each be
 	done
 
 .PHONY: generate
-generate: ## write deepcopy code and CRDs from the types in api/
+generate: ## write what is made from code: deepcopy, CRDs and docs/metrics.md
 	$(call generate_into,api/v1alpha1)
 	mkdir -p charts/kilter/files/crds
 	cp api/v1alpha1/crds/*.yaml charts/kilter/files/crds/
+	go run ./internal/metricspage > docs/metrics.md
 
 generate_into = $(CONTROLLER_GEN) object crd paths=./api/... output:object:dir=$(1) output:crd:dir=$(1)/crds
 
@@ -92,6 +94,8 @@ verify: lint ## lint, go vet, and that what is generated, formatted and required
 	@unformatted=$$($(GOFUMPT) -l .); [[ -z $$unformatted ]] || { echo "not formatted, run 'make fmt':" $$unformatted >&2; exit 1; }
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call generate_into,"$$fresh"); \
+	go run ./internal/metricspage > "$$fresh/metrics.md"; \
+	diff -u "$$fresh/metrics.md" docs/metrics.md && \
 	diff -u "$$fresh/zz_generated.deepcopy.go" api/v1alpha1/zz_generated.deepcopy.go && \
 	diff -ru "$$fresh/crds" api/v1alpha1/crds && diff -ru "$$fresh/crds" charts/kilter/files/crds || \
 	{ echo "generated files are not up to date, run 'make generate'" >&2; exit 1; }

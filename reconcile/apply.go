@@ -18,10 +18,11 @@ type Change struct {
 	Taken   []Taken  // fields that others owned and had other values in
 	Failure *Failure // nil when it was done
 	Took    time.Duration
-	Tried   bool // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
-	Again   bool // the same thing failed before
-	Late    bool // it has failed for longer than spec.timeout; it is still tried again
-	Same    bool // the server stored nothing new
+	Done    time.Time // when it was answered; zero when it was not tried
+	Tried   bool      // by this pass; otherwise the Failure is that of an earlier one, and it is not time yet to try again
+	Again   bool      // the same thing failed before
+	Late    bool      // it has failed for longer than spec.timeout; it is still tried again
+	Same    bool      // the server stored nothing new
 }
 
 // Blocked is an object that cannot be applied before another one is where it should be.
@@ -158,7 +159,8 @@ func (l *Loop) act(action diff.Action, do func() error) Change {
 	start := l.clock()
 	err := do()
 	change.Tried = true
-	change.Took = l.clock().Sub(start)
+	change.Done = l.clock()
+	change.Took = change.Done.Sub(start)
 	if err == nil {
 		l.attempts.succeeded(action.ID)
 		return change

@@ -235,6 +235,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 		close(r.ended)
 		return r
 	}
+	c.Metrics.Follow(wanted, r.loop.Schedules)
 	if request := wanted.Annotations[v1alpha1.RequestedAtAnnotation]; request != wanted.Status.LastHandledReconcileAt {
 		r.loop.Request(request)
 	}

@@ -65,6 +65,19 @@ func (f *fights) slowed(object *manifests.Object, now time.Time) *Failure {
 		"somebody keeps changing it: it was applied %d times in a row, and is applied more slowly now; %s", known.applies, last)}
 }
 
+// ongoing counts the objects that have been applied again and again, the last time not long ago.
+func (f *fights) ongoing(now time.Time) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, known := range f.by {
+		if known.applies >= freeApplies && now.Sub(known.last) < calm {
+			n++
+		}
+	}
+	return n
+}
+
 // keep forgets objects that are not in set.
 func (f *fights) keep(set *manifests.Set) {
 	f.mu.Lock()

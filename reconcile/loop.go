@@ -93,6 +93,8 @@ type Loop struct {
 	// What was told last.
 	requested string
 	told      told
+	sightings sightings
+	schedules *schedules
 }
 
 // NewLoop returns a loop that has not begun. The Sync's own identity, if it names one, is taken on here.
@@ -111,6 +113,7 @@ func NewLoop(o Options) (*Loop, error) {
 		rollouts: rollouts{refused: map[string]time.Time{}},
 		listed:   map[place]bool{},
 	}
+	l.schedules = newSchedules(o.Clock)
 	if l.record == nil {
 		l.record = func([]*corev1.Event) {}
 	}
@@ -178,6 +181,7 @@ func (l *Loop) RunOnce(ctx context.Context) *Result {
 func (l *Loop) run(ctx context.Context, done func(*Result) bool) *Result {
 	ctx, stop := context.WithCancel(ctx)
 	l.observer = newObserver(ctx, l.cluster, l.ledger.cluster, l.parent.ID(), l.ledger.sync)
+	l.observer.crons = l.schedules
 	defer l.observer.wait()
 	defer l.ledger.asking.Wait()
 	if l.parent.Kind != v1alpha1.SyncKind {

@@ -49,6 +49,7 @@ type observer struct {
 	sync     string // "namespace/name"
 	watches  map[place]*placeWatch
 	running  sync.WaitGroup
+	crons    *schedules    // of the CronJobs watched; nil when nobody asks
 	changed  chan struct{} // holds one token when something that decides has changed since it was last taken
 	progress chan struct{} // holds one token when a watch has synced or failed
 	words    words
@@ -93,6 +94,7 @@ func (o *observer) watch(ctx context.Context, places map[place]resource) error {
 			}
 		}
 	}
+	o.crons.follow(o)
 	return nil
 }
 

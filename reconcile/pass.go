@@ -52,6 +52,8 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 	live = l.rollouts.overlay(l.set, r, l.observer.live())
 	l.outcome(r, live)
 	l.observer.words.quotes(r)
+	own, _ := l.observer.runs()
+	l.sightings.runs(r, l.set, own)
 	if err := l.settleInventory(ctx, r, live); err != nil {
 		r.ClusterError = err
 	}
@@ -87,7 +89,9 @@ func (l *Loop) take(r *Result, found *look) {
 		l.requested, l.fetchError = found.answers, found.err
 		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
 		l.autoscaled.asked = "" // nobody tells when an autoscaler that is not ours goes
+		r.Looked = true
 		if found.err == nil {
+			l.sightings.see(found, l.clock())
 			r.Fetched = true
 			l.snapshot = found.snapshot
 		}

@@ -50,8 +50,11 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 		Outcome: diff.Outcome(run.Status.Outcome), Reason: oneLine(run.Status.Reason), Message: oneLine(run.Status.Message),
 		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Told: run.Status.Container != nil,
 	}
-	if started := run.Status.StartTime; started != nil {
-		reduced.Started = started.Time
+	if at := run.Status.StartTime; at != nil {
+		reduced.Started = at.Time
+	}
+	if at := run.Status.CompletionTime; at != nil {
+		reduced.Ended = at.Time
 	}
 	if suffix, ok := strings.CutPrefix(run.Name, run.Spec.Job+"-"); ok {
 		reduced.Number, _ = strconv.Atoi(suffix)

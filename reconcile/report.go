@@ -37,6 +37,8 @@ func (l *Loop) finish(ctx context.Context, r *Result) {
 		}
 		return
 	}
+	l.sightings.measure(r)
+	r.Measures.Fights = l.fights.ongoing(r.Finished)
 	var all []news
 	first := l.told.reason == ""
 	l.told, all = l.told.news(r)

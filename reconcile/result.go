@@ -78,7 +78,8 @@ type Result struct {
 	Attempted string // the revision read last; empty before the first
 	Enforced  string // the revision whose objects the pass looked after: Attempted, or the last good one before it
 	Applied   string // the newest revision of which every object was applied
-	Fetched   bool   // the pass looked at the repository, without an error
+	Looked    bool   // the pass took over a look at the repository
+	Fetched   bool   // it did so without an error
 	NewCommit bool   // Attempted was read for the first time by this pass
 	// Rewritten is the commit that the branch of Attempted has left, because somebody has pushed by force; empty otherwise.
 	Rewritten source.Commit
@@ -101,6 +102,8 @@ type Result struct {
 	Unblocked    bool // what a blocked object waits for has come true since, or is about to
 	Unrecorded   bool // a Job has ended, and that is not on record yet
 	Unseen       bool // an object was applied whose kind is not watched yet
+
+	Measures Measures // what only metrics tell
 }
 
 // Phase is the time that one part of a pass took.

@@ -199,6 +199,7 @@ func reduce(setID string, id manifests.ID, object metav1.Object) diff.Live {
 		return live
 	}
 	live.Health = health.Of(object)
+	live.Cron = cronOf(id, object)
 	if id.GroupKind() == jobKind {
 		live.Job = jobState(object)
 	}
@@ -316,6 +317,9 @@ func (w *placeWatch) record(answer diff.Live) diff.Live {
 	if w.whole && answer.Health.Word == health.Current {
 		answer.Health = health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "applied; no event from the cluster yet"}
 	}
+	if known.UID == answer.UID {
+		answer.Cron = known.Cron
+	}
 	w.live[answer.ID] = answer
 	return answer
 }
@@ -338,7 +342,7 @@ func older(a, b diff.Live) bool {
 
 // decides strips what changes without changing any decision; see words of the message.
 func decides(live diff.Live) diff.Live {
-	live.ResourceVersion, live.Health.Message, live.Owners = "", "", nil
+	live.ResourceVersion, live.Health.Message, live.Owners, live.Cron = "", "", nil, nil
 	if live.Job != nil && live.Job.Outcome == "" {
 		job := *live.Job
 		job.Succeeded, job.Failed, job.CompletedIndexes, job.FailedIndexes = 0, 0, "", ""

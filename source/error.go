@@ -77,6 +77,9 @@ func (e *Error) Transient() bool {
 	return false
 }
 
+// Class returns Reason as a label of metrics.
+func (e *Error) Class() string { return string(e.Reason) }
+
 // fail is an Error without its URL, which Repository and Open fill in.
 func fail(reason Reason, hint, format string, args ...any) *Error {
 	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Hint: hint}

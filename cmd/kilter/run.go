@@ -81,6 +81,9 @@ func (o *runOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reconcile.NewClientMetrics(registry).Install()
 	cluster, err := o.connect()
 	if err != nil {
 		return err
@@ -90,9 +93,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = remove() }()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry), events: reconcile.NewRecorder(cluster, log), log: log}
+	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry, version), events: reconcile.NewRecorder(cluster, log), log: log}
 	if program.server, err = newServer(o.listen, registry); err != nil {
 		return err
 	}
@@ -146,6 +147,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 	if err != nil {
 		return err
 	}
+	p.metrics.Follow(sync, loop.Schedules)
 	if !p.once {
 		defer p.webhooks.follow(ctx, p.cluster, sync, loop.Hurry)()
 		loop.Run(ctx)

@@ -100,7 +100,8 @@ type Run struct {
 
 	Created   time.Time
 	Requested bool      // somebody has asked for it
-	Started   time.Time // zero until it is on record
+	Started   time.Time // as its Job has it; zero until that is on record
+	Ended     time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
 	Told      bool      // how its last container ended is on record
 }
 

@@ -35,6 +35,7 @@ type Live struct {
 	SuspendTaken  bool           // it stands in a queue, and somebody else owns spec.suspend
 	Job           *JobState      // of a Job; nil for every other kind
 	Run           *Run           // of a JobRun; nil for every other kind
+	Cron          *health.Cron   // of a CronJob, for its metrics; nil for every other kind. It decides nothing
 	Refused       string         // why it is somebody else's although it carries the set's label, in words; or ""
 	Exception     *Exception     // somebody's word against Git's; or nil
 	Health        health.Health
@@ -82,6 +83,9 @@ type Action struct {
 	Drift   []inventory.Change // who changed which of them, as far as that is known
 	Ends    bool               // the exception on the live object is over: it goes, once the object is applied
 }
+
+// Strayed reports whether the object is not as it was applied, by somebody else's doing: a field of ours was changed, or the object is gone.
+func (a Action) Strayed() bool { return a.Drifted || a.Reason == lost }
 
 // Writes reports whether the action sends a request that changes the cluster.
 func (a Action) Writes() bool {

@@ -167,6 +167,8 @@ type ScheduleHealth struct {
 	Failures int // runs in a row that ended without success
 	// Unkept says that there may have been more failures in a row: the CronJob keeps no more failed Jobs.
 	Unkept bool
+	// Until is when time alone may change State, Next or Missed; zero: never.
+	Until time.Time
 }
 
 // ComputeSchedule judges whether a CronJob runs when it should, and with success. It is a pure function, and follows what the
@@ -201,7 +203,9 @@ func (h *ScheduleHealth) suspended(in ScheduleInput, t timetable) {
 	end := in.Now
 	if until := in.Suspension.Until; !until.IsZero() {
 		if until.After(in.Now) {
-			end = until
+			end, h.Until = until, until
+		} else {
+			h.Until = in.Now
 		}
 		h.Next = t.next(end)
 	}
@@ -213,6 +217,7 @@ func (h *ScheduleHealth) suspended(in ScheduleInput, t timetable) {
 func (h *ScheduleHealth) running(in ScheduleInput, t timetable) {
 	h.Next = t.next(in.Now)
 	h.CatchUp = t.startable(in.Now)
+	h.Until = t.until(in.Now)
 	overdue := t.runs(in.Now.Add(-t.grace()))
 	held := in.Policy == batchv1.ForbidConcurrent && h.Active > 0
 	h.Missed = overdue.count
@@ -292,6 +297,35 @@ func (t timetable) grace() time.Duration {
 		return min(LateAfter, *t.deadline)
 	}
 	return LateAfter
+}
+
+// until returns when time alone may change the judgement of a schedule that runs: when a run is due, when one that is due counts as overdue, or
+// when it will never start. Zero: never.
+func (t timetable) until(now time.Time) time.Time {
+	due := t.newest(now)
+	if due.IsZero() {
+		return t.Next(t.base)
+	}
+	first := t.Next(due)
+	// A run is still on time at the very end of its grace, and past its deadline at the very end of that.
+	turns := []time.Time{due.Add(t.grace() + time.Nanosecond)}
+	if t.deadline != nil {
+		turns = append(turns, due.Add(*t.deadline))
+	}
+	if !t.Next(t.base).Equal(due) {
+		// Of several runs the controller may find another by its shortcut as time goes on: see startable. It counts from run to run, all of
+		// which are at whole minutes, or as much as the deadline after them.
+		turns = append(turns, now.Truncate(time.Minute).Add(time.Minute))
+		if t.deadline != nil {
+			turns = append(turns, now.Add(-*t.deadline).Truncate(time.Minute).Add(time.Minute+*t.deadline))
+		}
+	}
+	for _, at := range turns {
+		if at.After(now) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
 }
 
 // local returns a time in the schedule's zone; the zero time as it is.
