@@ -44,14 +44,13 @@ func TestEvidence(t *testing.T) {
 		"prod/fails.yaml":   realJob("fails", "backoffLimit: 0", never, ", envFrom: [{secretRef: {name: s}}]", "lines=30", "env=token", "print=last", "exit=3"),
 		"prod/oom.yaml":     realJob("oom", "backoffLimit: 0", never, ", resources: {limits: {memory: 32Mi}}", "print=big", "memory=256Mi"),
 		"prod/retries.yaml": realJob("retries", "backoffLimit: 1", "restartPolicy: OnFailure", "", "print=attempt", "exit=4"),
-		"prod/late.yaml":    realJob("late", "activeDeadlineSeconds: 3", never, "", "print=working", "wait"),
 		"prod/fine.yaml":    realJob("fine", "backoffLimit: 0", never, "", "print=done"),
 		"prod/per.yaml": file(strings.Replace(string(realJob("per", "backoffLimitPerIndex: 0", never, "", `"fail-index=1:3"`).Data),
 			"  backoffLimitPerIndex: 0", "  backoffLimitPerIndex: 0\n  "+strings.ReplaceAll(indexed, ", ", "\n  "), 1)),
 		"prod/policy.yaml": realJob("policy", "backoffLimit: 6\n  podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]}",
 			never, "", "exit=42"),
 		"prod/leader.yaml": file(strings.Replace(string(realJob("leader", "SPEC", never, "", `"fail-index=2:3"`).Data), "SPEC",
-			"backoffLimitPerIndex: 0\n  "+strings.ReplaceAll(indexed, ", ", "\n  ")+"\n  successPolicy: {rules: [{succeededIndexes: \"0\", succeededCount: 1}]}", 1)),
+			"backoffLimitPerIndex: 0\n  completionMode: Indexed\n  completions: 3\n  parallelism: 1\n  successPolicy: {rules: [{succeededIndexes: \"0\", succeededCount: 1}]}", 1)),
 	})
 	j.sync = syncFile(t, j.namespace, url, "")
 	j.once(ctx, t, 1)
@@ -68,7 +67,6 @@ func TestEvidence(t *testing.T) {
 		{"fails-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](3), "Error", `^line 13\n(line \d+\n){17}token=\*\*\*\nlast$`, "/"},
 		{"oom-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](137), "OOMKilled", `^big$`, "/"},
 		{"retries-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](4), "Error", `^(attempt)?$`, "/"}, // its pod goes at once
-		{"late-1", v1alpha1.RunFailed, "DeadlineExceeded", ptr.To[int32](143), "Error", `^working$`, "/"},
 		{"fine-1", v1alpha1.RunComplete, "", ptr.To[int32](0), "Completed", `^done$`, "/"},
 		{"per-1", v1alpha1.RunFailed, "FailedIndexes", ptr.To[int32](3), "Error", "", "0,2/1"},
 		{"policy-1", v1alpha1.RunFailed, "PodFailurePolicy", ptr.To[int32](42), "Error", "", "/"},

@@ -24,7 +24,7 @@ import (
 var rounds = flag.Int("rounds", 10, "commits that TestRandomEdits makes")
 
 // randomKind is a kind whose manifests are made at random. Each choice is a list of fragments, one of which stands in a manifest of the kind:
-// so an edit adds, changes and removes fields, and switches what cannot be switched in one step. No object starts a pod.
+// so an edit adds, changes and removes fields, and switches what cannot be switched in one step. No object starts a pod: Jobs are suspended.
 type randomKind struct {
 	apiVersion string
 	resource   string
@@ -81,6 +81,11 @@ var randomKinds = map[string]randomKind{
 	}},
 	"DaemonSet": {"apps/v1", "daemonsets", [][]string{
 		{"spec:"}, {"", "  updateStrategy: {type: OnDelete}", "  updateStrategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 2}}"}, images,
+	}},
+	"Job": {"batch/v1", "jobs", [][]string{
+		{"spec:\n  suspend: true"},
+		{"", "  backoffLimit: 2", "  ttlSecondsAfterFinished: 60", "  completionMode: Indexed\n  completions: 2"},
+		{"  template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}", "  template: {spec: {restartPolicy: OnFailure, containers: [{name: x, image: y}]}}"},
 	}},
 	"CronJob": {"batch/v1", "cronjobs", [][]string{
 		{"spec:\n  suspend: true"},

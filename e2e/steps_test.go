@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/reconcile/inventory"
 )
 
@@ -185,6 +186,14 @@ func (c *cluster) state(
 				}
 			}
 			unstructured.RemoveNestedField(object.Object, "metadata", "annotations", "kilter.dev/applied") // it hashes names that differ
+			if kind == "Job" {                                                                             // which of its runs it is, and what the server makes of its UID
+				for _, path := range [][]string{
+					{"metadata", "annotations", v1alpha1.JobRunAnnotation}, {"metadata", "annotations", v1alpha1.IdentityAnnotation},
+					{"spec", "selector"}, {"spec", "template", "metadata", "labels"}, {"metadata", "labels", "batch.kubernetes.io/controller-uid"},
+				} {
+					unstructured.RemoveNestedField(object.Object, path...)
+				}
+			}
 			text, err := json.MarshalIndent(object.Object, "", " ")
 			must(t, err)
 			found[kind+" "+object.GetName()] = strings.NewReplacer(ns, "NS", set, "SET").Replace(string(text))

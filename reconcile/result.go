@@ -101,7 +101,7 @@ type Result struct {
 	Leaving      int  // objects that left Git and are not gone yet
 	Unblocked    bool // what a blocked object waits for has come true since, or is about to
 	Unrecorded   bool // a Job has ended, and that is not on record yet
-	Unseen       bool // an object was applied whose kind is not watched yet
+	Unseen       bool // an object was applied whose kind is not watched yet, or a Job adopted: the next pass knows more
 
 	Measures Measures // what only metrics tell
 }
