@@ -71,16 +71,16 @@ type subject struct {
 
 func (s *subject) fetched() int { return int(s.fetches.Load()) }
 
-func (r *receiver) add(namespace, name, secret string) *subject {
+func (r *receiver) add(name, secret string) *subject {
 	s := &subject{}
 	s.secret.Store(&secret)
-	r.addSubject(namespace, name, s)
+	r.addSubject(name, s)
 	return s
 }
 
-func (r *receiver) addSubject(namespace, name string, s *subject) {
+func (r *receiver) addSubject(name string, s *subject) {
 	s.remove = r.Add(r.Context(), hook.Target{
-		Name: hook.Name{Namespace: namespace, Name: name},
+		Name: hook.Name{Namespace: "team", Name: name},
 		Secret: func(context.Context) ([]byte, error) {
 			s.reads.Add(1)
 			if s.err != nil {
@@ -94,15 +94,15 @@ func (r *receiver) addSubject(namespace, name string, s *subject) {
 }
 
 // post sends a request to the Receiver and returns the status of its answer, which holds no secret.
-func (r *receiver) post(namespace, name, body string, header http.Header) int {
+func (r *receiver) post(name, body string, header http.Header) int {
 	r.Helper()
-	return r.send(namespace, name, strings.NewReader(body), header)
+	return r.send(name, strings.NewReader(body), header)
 }
 
-func (r *receiver) send(namespace, name string, body io.Reader, header http.Header) int {
+func (r *receiver) send(name string, body io.Reader, header http.Header) int {
 	r.Helper()
 	request := httptest.NewRequest(http.MethodPost, "/hook", body)
-	request.SetPathValue("namespace", namespace)
+	request.SetPathValue("namespace", "team")
 	request.SetPathValue("name", name)
 	request.Header = header
 	answer := httptest.NewRecorder()
@@ -137,10 +137,10 @@ func signedAs(key, text string) http.Header {
 
 func TestAnswersAndOutcomes(t *testing.T) {
 	r := newReceiver(t)
-	app := r.add("team", "app", secret)
-	r.add("team", "weak", "fifteen letters")
-	r.add("team", "empty", "\n")
-	r.addSubject("team", "gone", &subject{err: errors.New(`secrets "hook" not found`)})
+	app := r.add("app", secret)
+	r.add("weak", "fifteen letters")
+	r.add("empty", "\n")
+	r.addSubject("gone", &subject{err: errors.New(`secrets "hook" not found`)})
 	for _, c := range []struct {
 		sync    string
 		header  http.Header
@@ -160,7 +160,7 @@ func TestAnswersAndOutcomes(t *testing.T) {
 		{"app", signed(), io.MultiReader(strings.NewReader(body[:5]), broken{}), 400, hook.Broken},
 	} {
 		before := r.counted(c.outcome)
-		if got := r.send("team", c.sync, c.body, c.header); got != c.status {
+		if got := r.send(c.sync, c.body, c.header); got != c.status {
 			t.Errorf("%s was answered %d; want %d", c.outcome, got, c.status)
 		}
 		if r.counted(c.outcome) != before+1 {
@@ -192,12 +192,12 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // A body of one MiB is read in constant memory: nothing of it is kept.
 func TestBodyIsNotKept(t *testing.T) {
 	r := newReceiver(t)
-	r.add("team", "app", secret)
+	r.add("app", secret)
 	long := strings.Repeat("x", 1<<20)
 	header := signedAs(secret, long)
 	result := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
-			if got := r.post("team", "app", long, header); got != 202 && got != 429 {
+			if got := r.post("app", long, header); got != 202 && got != 429 {
 				b.Fatalf("answered %d", got)
 			}
 		}
@@ -224,10 +224,10 @@ func TestBurstIsTwoFetches(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newReceiver(t)
-				target := r.add("team", "app", secret)
+				target := r.add("app", secret)
 				var newest time.Time
 				for range burst.hooks {
-					if got := r.post("team", "app", body, signed()); got != 202 {
+					if got := r.post("app", body, signed()); got != 202 {
 						t.Fatalf("answered %d", got)
 					}
 					newest = time.Now()
@@ -257,7 +257,7 @@ func TestEveryWebhookIsFollowedByAFetch(t *testing.T) {
 		for _, after := range []time.Duration{0, 1, 300, 950, 999, 60_000, 60_500, 61_000} {
 			time.Sleep(after * time.Millisecond)
 			at := time.Now()
-			r.post("team", "app", body, signed())
+			r.post("app", body, signed())
 			time.Sleep(1100 * time.Millisecond)
 			if !slices.ContainsFunc(fetched, func(f time.Time) bool { return !f.Before(at) }) {
 				t.Errorf("the webhook at %s was followed by no fetch: %v", at, fetched)
@@ -269,15 +269,15 @@ func TestEveryWebhookIsFollowedByAFetch(t *testing.T) {
 func TestNothingIsFetchedAfterRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReceiver(t)
-		target := r.add("team", "app", secret)
-		r.post("team", "app", body, signed())
-		r.post("team", "app", body, signed()) // one is due in a second
+		target := r.add("app", secret)
+		r.post("app", body, signed())
+		r.post("app", body, signed()) // one is due in a second
 		target.remove()
 		time.Sleep(time.Minute)
 		if target.fetched() != 1 {
 			t.Errorf("%d fetches; want only that from before", target.fetched())
 		}
-		if got := r.post("team", "app", body, signed()); got != 401 {
+		if got := r.post("app", body, signed()); got != 401 {
 			t.Errorf("answered %d after remove", got)
 		}
 	})
@@ -286,10 +286,10 @@ func TestNothingIsFetchedAfterRemove(t *testing.T) {
 // A Sync whose spec changes is added again before the old one is removed.
 func TestNewerTargetOfTheSameNameCounts(t *testing.T) {
 	r := newReceiver(t)
-	older := r.add("team", "app", secret)
-	newer := r.add("team", "app", secret)
+	older := r.add("app", secret)
+	newer := r.add("app", secret)
 	older.remove()
-	if got := r.post("team", "app", body, signed()); got != 202 || newer.fetched() != 1 || older.fetched() != 0 {
+	if got := r.post("app", body, signed()); got != 202 || newer.fetched() != 1 || older.fetched() != 0 {
 		t.Errorf("answered %d, fetched %d and %d", got, older.fetched(), newer.fetched())
 	}
 }
@@ -297,9 +297,9 @@ func TestNewerTargetOfTheSameNameCounts(t *testing.T) {
 func TestRotatedSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReceiver(t)
-		target := r.add("team", "app", secret)
+		target := r.add("app", secret)
 		for range 50 {
-			r.post("team", "app", "forged", signed())
+			r.post("app", "forged", signed())
 		}
 		if reads := target.reads.Load(); reads != 1 {
 			t.Errorf("50 forged requests had the secret read %d times; want once", reads)
@@ -307,10 +307,10 @@ func TestRotatedSecret(t *testing.T) {
 		next := "another secret, just as long"
 		target.secret.Store(&next)
 		time.Sleep(5 * time.Second)
-		if got := r.post("team", "app", body, signedAs(next, body)); got != 202 {
+		if got := r.post("app", body, signedAs(next, body)); got != 202 {
 			t.Errorf("the new secret was answered %d", got)
 		}
-		if got := r.post("team", "app", body, signed()); got != 401 {
+		if got := r.post("app", body, signed()); got != 401 {
 			t.Errorf("the old secret was answered %d", got)
 		}
 	})
@@ -319,25 +319,25 @@ func TestRotatedSecret(t *testing.T) {
 func TestRateLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReceiver(t)
-		target := r.add("team", "app", secret)
-		other := r.add("team", "other", secret)
+		target := r.add("app", secret)
+		other := r.add("other", secret)
 		for range 1100 {
-			r.post("team", "app", "forged", signed())
+			r.post("app", "forged", signed())
 		}
 		if got := r.counted(hook.RateLimited); got != 100 {
 			t.Errorf("%d of 1,100 were limited; want 100", got)
 		}
-		if got := r.post("team", "other", body, signed()); got != 202 || other.fetched() != 1 {
+		if got := r.post("other", body, signed()); got != 202 || other.fetched() != 1 {
 			t.Errorf("another Sync's webhook was answered %d", got)
 		}
 		for range 2000 {
-			r.post("team", "none", body, signed())
+			r.post("none", body, signed())
 		}
-		if got := r.post("team", "other", body, signed()); got != 429 {
+		if got := r.post("other", body, signed()); got != 429 {
 			t.Errorf("the limit on all was answered %d", got)
 		}
 		time.Sleep(10 * time.Second)
-		if got := r.post("team", "app", body, signed()); got != 202 || target.fetched() != 1 {
+		if got := r.post("app", body, signed()); got != 202 || target.fetched() != 1 {
 			t.Errorf("answered %d when all was quiet again", got)
 		}
 		if lines := strings.Count(r.log.String(), "\n"); lines > 6 {
@@ -370,7 +370,7 @@ func (r *receiver) served() (address string, stop func() error) {
 
 func TestServe(t *testing.T) {
 	r := newReceiver(t)
-	target := r.add("team", "app", secret)
+	target := r.add("app", secret)
 	address, stop := r.served()
 	do := func(method, path string) int {
 		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, strings.NewReader(body))
@@ -411,7 +411,7 @@ func TestServe(t *testing.T) {
 // timeouts.
 func TestW1SlowLoris(t *testing.T) {
 	r := newReceiver(t)
-	r.add("team", "app", secret)
+	r.add("app", secret)
 	address, _ := r.served()
 	var slow []net.Conn
 	for i := range 128 {
@@ -449,7 +449,7 @@ func TestW1SlowLoris(t *testing.T) {
 // A body of 10 GB is refused by its length, or after 1 MiB of it.
 func TestW1HugeBody(t *testing.T) {
 	r := newReceiver(t)
-	r.add("team", "app", secret)
+	r.add("app", secret)
 	address, _ := r.served()
 	for name, length := range map[string]int64{"announced": 10 << 30, "in pieces": -1} {
 		sent := &counting{limit: 10 << 30}

@@ -93,8 +93,8 @@ func TestSignaturesOfForges(t *testing.T) {
 			if c.key != "" {
 				key = c.key
 			}
-			target := r.add("team", "app", key)
-			if got := r.post("team", "app", body, c.header); got != c.status {
+			target := r.add("app", key)
+			if got := r.post("app", body, c.header); got != c.status {
 				t.Errorf("answered %d; want %d", got, c.status)
 			}
 			if want := map[int]int{202: 1, 401: 0}[c.status]; target.fetched() != want {
@@ -107,10 +107,10 @@ func TestSignaturesOfForges(t *testing.T) {
 // The example of GitHub's documentation, so that not only our own arithmetic agrees with itself.
 func TestGitHubsOwnExample(t *testing.T) {
 	r := newReceiver(t)
-	target := r.add("team", "app", "It's a Secret to Everybody")
+	target := r.add("app", "It's a Secret to Everybody")
 	header := http.Header{}
 	header.Set("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")
-	if got := r.post("team", "app", "Hello, World!", header); got != 202 || target.fetched() != 1 {
+	if got := r.post("app", "Hello, World!", header); got != 202 || target.fetched() != 1 {
 		t.Errorf("answered %d", got)
 	}
 }
@@ -125,9 +125,9 @@ func FuzzRequest(f *testing.F) {
 	f.Add("X-Gitea-Signature", strings.Repeat("0", 64), []byte(strings.Repeat("[", 1<<10)))
 	f.Fuzz(func(t *testing.T, name, value string, content []byte) {
 		r := newReceiver(t)
-		target := r.add("team", "app", secret)
+		target := r.add("app", secret)
 		header := http.Header{http.CanonicalHeaderKey(name): {value}}
-		status := r.post("team", "app", string(content), header)
+		status := r.post("app", string(content), header)
 		right := map[string]bool{
 			"X-Hub-Signature-256": value == "sha256="+mac(secret, string(content)),
 			"X-Hub-Signature":     value == "sha256="+mac(secret, string(content)),
