@@ -271,7 +271,7 @@ func serves(t *testing.T, address string) {
 			`kilter_sync_info{namespace="shop",path="prod",revision="main@sha1:`, `kilter_sync_ready{namespace="shop",sync="shop"} 1`, `kilter_sync_reason{namespace="shop",reason="ReconciliationSucceeded",sync="shop"} 1`,
 			`kilter_apply_total{kind="CronJob",namespace="shop",op="create",result="done",sync="shop"}`,
 			`kilter_cronjob_next_run_timestamp_seconds{cronjob="report",namespace="shop",sync="shop",sync_namespace="shop"}`,
-			`kilter_job_last_run_outcome{job_name="migrate",namespace="shop",outcome="Complete",sync="shop",sync_namespace="shop"} 1`,
+			`kilter_job_last_run_outcome{job_name="`, `outcome="Complete",sync="shop",sync_namespace="shop"} 1`, `kilter_cronjob_state{cronjob="report",`,
 			`rest_client_requests_total{code="200",`, `kilter_build_info{`, "kilter_reconcile_total", "kilter_reconcile_duration_seconds_bucket",
 			"kilter_sync_last_success_timestamp_seconds", "go_goroutines", "process_resident_memory_bytes",
 		},
