@@ -28,7 +28,7 @@ func TestFailedJob(t *testing.T) {
 			j := cluster.watchJobs(t, cluster.namespace(t, "failed"))
 			failing := jobText{name: "migrate", spec: c.spec, exits: 3}
 			repo, url := repository(t, fstest.MapFS{
-				"prod/migrate.yaml": failing.file(), "prod/after.yaml": afterJob("after", j.namespace+"/migrate"), "prod/other.yaml": configMap("other"),
+				"prod/migrate.yaml": failing.file(), "prod/after.yaml": afterJob(j.namespace + "/migrate"), "prod/other.yaml": configMap("other"),
 			})
 			j.sync = syncFile(t, j.namespace, url, "")
 			j.once(ctx, t, 1)
@@ -36,7 +36,7 @@ func TestFailedJob(t *testing.T) {
 				t.Errorf("the record says %+v", found.Status)
 			}
 			if c.spec != "" {
-				j.gone(ctx, t, "migrate")
+				j.gone(ctx, t)
 			}
 			for _, value := range []string{"a", "b", "c"} {
 				must(t, repo.Write("prod/other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {key: "+value+"}\n"))
@@ -94,7 +94,7 @@ func TestJobChangesWhileItRuns(t *testing.T) {
 		ctx, _ := newCluster(t)
 		j, repo := begin(t, first)
 		run := j.loop(t)
-		j.active(ctx, t, "migrate")
+		j.active(ctx, t)
 		write(t, repo, other)
 		j.plans(ctx, t, "template changed, it will run again when the run that goes on has finished")
 		write(t, repo, third)
@@ -115,7 +115,7 @@ func TestJobChangesWhileItRuns(t *testing.T) {
 		ctx, _ := newCluster(t)
 		j, repo := begin(t, first)
 		run := j.loop(t)
-		j.active(ctx, t, "migrate")
+		j.active(ctx, t)
 		write(t, repo, other)
 		write(t, repo, first)
 		j.run(ctx, t, "migrate-1", v1alpha1.RunComplete)
@@ -129,7 +129,7 @@ func TestJobChangesWhileItRuns(t *testing.T) {
 		ctx, _ := newCluster(t)
 		j, repo := begin(t, first)
 		run := j.loop(t)
-		before := j.active(ctx, t, "migrate")
+		before := j.active(ctx, t)
 		changed := first
 		changed.spec = "activeDeadlineSeconds: 77, ttlSecondsAfterFinished: 1000"
 		write(t, repo, changed)
@@ -150,7 +150,7 @@ func TestJobChangesWhileItRuns(t *testing.T) {
 		must(t, err)
 		defer pods.Stop()
 		run := j.loop(t)
-		old := j.active(ctx, t, "migrate")
+		old := j.active(ctx, t)
 		long.image, long.lasts = "migrate:2", ""
 		write(t, repo, long)
 		if replaced := j.run(ctx, t, "migrate-1", v1alpha1.RunReplaced); !strings.Contains(replaced.Status.Message, "make way") {

@@ -20,7 +20,7 @@ func TestJobKilledBetweenWrites(t *testing.T) {
 		j = c.watchJobs(t, c.namespace(t, "run-killed"))
 		_, url := repository(t, fstest.MapFS{
 			"prod/migrate.yaml": jobText{name: "migrate", spec: "ttlSecondsAfterFinished: 0"}.file(),
-			"prod/after.yaml":   afterJob("after", j.namespace+"/migrate"),
+			"prod/after.yaml":   afterJob(j.namespace + "/migrate"),
 		})
 		j.sync = syncFile(t, j.namespace, url, "")
 		killed = b.run(ctx, t, "run", "-f", j.sync, "--once", "--allow-insecure-git") == -1
@@ -65,7 +65,7 @@ func TestJobEndsUnwatched(t *testing.T) {
 		files := func(j *jobs) fstest.MapFS {
 			return fstest.MapFS{
 				"prod/migrate.yaml": jobText{name: "migrate", spec: "ttlSecondsAfterFinished: 0", lasts: "2s", exits: ending.exits}.file(),
-				"prod/after.yaml":   afterJob("after", j.namespace+"/migrate"),
+				"prod/after.yaml":   afterJob(j.namespace + "/migrate"),
 			}
 		}
 		t.Run(ending.name+" while killed", func(t *testing.T) {
@@ -75,9 +75,9 @@ func TestJobEndsUnwatched(t *testing.T) {
 			_, url := repository(t, files(j))
 			j.sync = syncFile(t, j.namespace, url, "")
 			run := j.loop(t)
-			j.active(ctx, t, "migrate")
+			j.active(ctx, t)
 			run.Kill()
-			j.gone(ctx, t, "migrate")
+			j.gone(ctx, t)
 			j.once(ctx, t, ending.code)
 			found := j.run(ctx, t, "migrate-1", ending.outcome)
 			if ending.exits != 0 && found.Status.Reason != "BackoffLimitExceeded" {
@@ -95,10 +95,10 @@ func TestJobEndsUnwatched(t *testing.T) {
 			j.sync = syncFile(t, j.namespace, url, "")
 			way := newProxy(t, c.config.Host)
 			run := kilter(t, "run", "-f", j.sync, "--kubeconfig", c.through(t, way), "--allow-insecure-git")
-			j.active(ctx, t, "migrate")
+			j.active(ctx, t)
 			line(ctx, t, run, "created", "Job")
 			way.cut()
-			j.gone(ctx, t, "migrate")
+			j.gone(ctx, t)
 			way.open(t)
 			j.run(ctx, t, "migrate-1", ending.outcome)
 			must(t, run.Stop(patience))

@@ -60,7 +60,7 @@ func TestAdoptedJob(t *testing.T) {
 				t.Parallel()
 				ctx, cluster := newCluster(t)
 				j := cluster.watchJobs(t, cluster.namespace(t, "adopt"))
-				_, url := repository(t, fstest.MapFS{"prod/migrate.yaml": wanted.file(), "prod/after.yaml": afterJob("after", j.namespace+"/migrate")})
+				_, url := repository(t, fstest.MapFS{"prod/migrate.yaml": wanted.file(), "prod/after.yaml": afterJob(j.namespace + "/migrate")})
 				j.sync = syncFile(t, j.namespace, url, "")
 				j.exists(ctx, t, c.existing, manager)
 				if c.finished {
@@ -110,14 +110,14 @@ func TestJobOfAnotherSync(t *testing.T) {
 		"prod/migrate.yaml": jobText{name: "migrate", lasts: "3s"}.file(), "prod/own.yaml": jobText{name: "own"}.file(),
 	})
 	j.sync = syncFile(t, j.namespace, url, "")
-	_, otherURL := repository(t, fstest.MapFS{"prod/migrate.yaml": jobText{name: "migrate", lasts: "3s"}.file(), "prod/after.yaml": afterJob("after", j.namespace+"/migrate")})
+	_, otherURL := repository(t, fstest.MapFS{"prod/migrate.yaml": jobText{name: "migrate", lasts: "3s"}.file(), "prod/after.yaml": afterJob(j.namespace + "/migrate")})
 	rivals := syncFile(t, j.namespace, otherURL, "")
 	content, err := os.ReadFile(rivals)
 	must(t, err)
 	must(t, os.WriteFile(rivals, bytes.Replace(content, []byte("name: e2e"), []byte("name: other"), 1), 0o600))
 
 	run := j.loop(t)
-	j.active(ctx, t, "migrate")
+	j.active(ctx, t)
 	rival := kilter(t, "run", "-f", rivals, "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
 	line(ctx, t, rival, "failed", "Job "+j.namespace+"/migrate", "it belongs to ConfigMap "+j.namespace+"/kilter-e2e")
 	j.run(ctx, t, "migrate-1", v1alpha1.RunComplete)
@@ -163,7 +163,7 @@ func TestHistoryLimit(t *testing.T) {
 	must(t, repo.Remove("prod/migrate.yaml"))
 	push(t, repo)
 	j.once(ctx, t, 0)
-	j.gone(ctx, t, "migrate")
+	j.gone(ctx, t)
 	j.once(ctx, t, 0)
 	j.records(ctx, t, "theirs-1 Complete")
 }
@@ -174,7 +174,7 @@ func TestSuspendedJob(t *testing.T) {
 	ctx, c := newCluster(t)
 	j := c.watchJobs(t, c.namespace(t, "suspended"))
 	job := jobText{name: "migrate", spec: "suspend: true"}
-	repo, url := repository(t, fstest.MapFS{"prod/migrate.yaml": job.file(), "prod/after.yaml": afterJob("after", j.namespace+"/migrate")})
+	repo, url := repository(t, fstest.MapFS{"prod/migrate.yaml": job.file(), "prod/after.yaml": afterJob(j.namespace + "/migrate")})
 	j.sync = syncFile(t, j.namespace, url, "")
 	run := j.loop(t)
 	line(ctx, t, run, "created", "Job "+j.namespace+"/migrate")
@@ -233,7 +233,7 @@ func TestJobManagedByOthers(t *testing.T) {
 	ctx, c := newCluster(t)
 	j := c.watchJobs(t, c.namespace(t, "managed"))
 	_, url := repository(t, fstest.MapFS{
-		"prod/far.yaml": jobText{name: "far", spec: "managedBy: example.com/far"}.file(), "prod/after.yaml": afterJob("after", j.namespace+"/far"),
+		"prod/far.yaml": jobText{name: "far", spec: "managedBy: example.com/far"}.file(), "prod/after.yaml": afterJob(j.namespace + "/far"),
 	})
 	j.sync = syncFile(t, j.namespace, url, "")
 	run := j.loop(t)

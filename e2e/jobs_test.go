@@ -63,16 +63,15 @@ func dependsOnJob(names ...string) string {
 	return fmt.Sprintf("config.kubernetes.io/depends-on: %q", strings.Join(references, ","))
 }
 
-// afterJob is a ConfigMap that waits for Jobs, each "NAMESPACE/NAME".
-func afterJob(name string, jobs ...string) *fstest.MapFile {
-	return file(fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, annotations: {%s}}\n", name, dependsOnJob(jobs...)))
+// afterJob is the ConfigMap "after", which waits for Jobs, each "NAMESPACE/NAME".
+func afterJob(jobs ...string) *fstest.MapFile {
+	return file(fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: after, annotations: {%s}}\n", dependsOnJob(jobs...)))
 }
 
 // jobs is what a test sees of the Jobs of its namespace.
 type jobs struct {
 	*cluster
 	namespace string
-	url       string
 	sync      string
 
 	mu   sync.Mutex
@@ -155,16 +154,16 @@ func (j *jobs) records(ctx context.Context, t *testing.T, want ...string) {
 	}
 }
 
-// gone waits until there is no Job of a name.
-func (j *jobs) gone(ctx context.Context, t *testing.T, name string) {
+// gone waits until there is no Job "migrate".
+func (j *jobs) gone(ctx context.Context, t *testing.T) {
 	t.Helper()
-	must(t, await.Gone[batchv1.Job](ctx, j.job(name)))
+	must(t, await.Gone[batchv1.Job](ctx, j.job("migrate")))
 }
 
-// active waits until a Job runs.
-func (j *jobs) active(ctx context.Context, t *testing.T, name string) *batchv1.Job {
+// active waits until the Job "migrate" runs.
+func (j *jobs) active(ctx context.Context, t *testing.T) *batchv1.Job {
 	t.Helper()
-	found, err := await.Until(ctx, j.job(name), func(job *batchv1.Job) bool { return job.Status.Active > 0 && job.DeletionTimestamp == nil })
+	found, err := await.Until(ctx, j.job("migrate"), func(job *batchv1.Job) bool { return job.Status.Active > 0 && job.DeletionTimestamp == nil })
 	must(t, err)
 	return found
 }
@@ -204,13 +203,13 @@ func TestJobThatItsTTLDeleted(t *testing.T) {
 	j := c.watchJobs(t, c.namespace(t, "ttl"))
 	repo, url := repository(t, fstest.MapFS{
 		"prod/migrate.yaml": jobText{name: "migrate", spec: "ttlSecondsAfterFinished: 0"}.file(),
-		"prod/after.yaml":   afterJob("after", j.namespace+"/migrate"), "prod/other.yaml": configMap("other"),
+		"prod/after.yaml":   afterJob(j.namespace + "/migrate"), "prod/other.yaml": configMap("other"),
 	})
 	j.sync = syncFile(t, j.namespace, url, "  maxPrune: \"100%\"\n")
 	run := j.loop(t)
 	line(ctx, t, run, "created", "ConfigMap "+j.namespace+"/after")
 	j.run(ctx, t, "migrate-1", v1alpha1.RunComplete)
-	j.gone(ctx, t, "migrate")
+	j.gone(ctx, t)
 	change := func(run *process.Process, n int) {
 		t.Helper()
 		must(t, repo.Write("prod/other.yaml", fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {key: %q}\n", fmt.Sprint(n))))

@@ -153,7 +153,7 @@ func TestRestart(t *testing.T) {
 		want["list "+kind] = 1
 	}
 	got := again.take()
-	delete(got, "list pods") // the Job had none: its record does not say how its last container ended, and pods are looked for once more
+	delete(got, "list pods")               // the Job had none: its record does not say how its last container ended, and pods are looked for once more
 	if d := cmp.Diff(want, got); d != "" { // the inventory is a ConfigMap, and watched for itself
 		t.Errorf("requests (-want +got):\n%s", d)
 	}

@@ -188,8 +188,11 @@ func (c *cluster) state(
 			unstructured.RemoveNestedField(object.Object, "metadata", "annotations", "kilter.dev/applied") // it hashes names that differ
 			if kind == "Job" {                                                                             // which of its runs it is, and what the server makes of its UID
 				for _, path := range [][]string{
-					{"metadata", "annotations", v1alpha1.JobRunAnnotation}, {"metadata", "annotations", v1alpha1.IdentityAnnotation},
-					{"spec", "selector"}, {"spec", "template", "metadata", "labels"}, {"metadata", "labels", "batch.kubernetes.io/controller-uid"},
+					{"metadata", "annotations", v1alpha1.JobRunAnnotation},
+					{"metadata", "annotations", v1alpha1.IdentityAnnotation},
+					{"spec", "selector"},
+					{"spec", "template", "metadata", "labels"},
+					{"metadata", "labels", "batch.kubernetes.io/controller-uid"},
 				} {
 					unstructured.RemoveNestedField(object.Object, path...)
 				}

@@ -2,7 +2,7 @@ package health
 
 import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-// Reasons of an APIService, beside ReasonAvailable.
+// ReasonNotAvailable is that of an APIService whose server does not answer.
 const ReasonNotAvailable = "NotAvailable"
 
 // apiService judges an APIService by its one condition: its kinds can be used once the server behind it answers.

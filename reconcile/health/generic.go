@@ -24,7 +24,7 @@ const (
 func generic(u *unstructured.Unstructured) Health {
 	conditions, generation := conditionsOf(u), u.GetGeneration()
 	stalled, reconciling, ready := find(conditions, "Stalled"), find(conditions, "Reconciling"), find(conditions, "Ready")
-	observed, _ := number(u.Object, "status", "observedGeneration")
+	observed := number(u.Object, "status", "observedGeneration")
 	for _, seen := range []int64{observed, stalled.Observed, reconciling.Observed, ready.Observed} {
 		if seen != 0 && seen < generation {
 			return notObserved(generation, seen)
@@ -85,7 +85,7 @@ func conditionsOf(u *unstructured.Unstructured) []condition {
 		c.Type, _ = fields["type"].(string)
 		c.Status, _ = fields["status"].(string)
 		c.Message, _ = fields["message"].(string)
-		c.Observed, _ = number(fields, "observedGeneration")
+		c.Observed = number(fields, "observedGeneration")
 		if c.Type != "" {
 			conditions = append(conditions, c)
 		}
@@ -102,8 +102,8 @@ func find(conditions []condition, kind string) condition {
 	return condition{}
 }
 
-// number returns the integer at path, and whether there is one.
-func number(object map[string]any, path ...string) (int64, bool) {
-	n, found, err := unstructured.NestedInt64(object, path...)
-	return n, found && err == nil
+// number returns the integer at path; 0 where there is none.
+func number(object map[string]any, path ...string) int64 {
+	n, _, _ := unstructured.NestedInt64(object, path...)
+	return n
 }
