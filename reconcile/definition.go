@@ -28,6 +28,14 @@ type catalog struct {
 	registerer  prometheus.Registerer
 	definitions []Definition
 	ofSyncs     []interface{ DeletePartialMatch(prometheus.Labels) int }
+	made        []family // when they are asked for
+}
+
+// family is a metric whose series are made when they are asked for.
+type family struct {
+	desc *prometheus.Desc
+	Definition
+	order []int // of the labels, by name
 }
 
 func (c *catalog) define(kind, name, help string, labels []string) {
@@ -65,7 +73,14 @@ func (c *catalog) histogram(name, help string, start, factor float64, count int,
 // described is a metric whose series are made when they are asked for.
 func (c *catalog) described(name, help string, labels ...string) *prometheus.Desc {
 	c.define("gauge", name, help, labels)
-	return prometheus.NewDesc(name, help, labels, nil)
+	desc := prometheus.NewDesc(name, help, labels, nil)
+	order := make([]int, len(labels))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(labels[a], labels[b]) })
+	c.made = append(c.made, family{desc, c.definitions[len(c.definitions)-1], order})
+	return desc
 }
 
 func number(b bool) float64 {
@@ -77,8 +92,6 @@ func number(b bool) float64 {
 
 // seconds is a time as metrics have it.
 func seconds(at time.Time) float64 { return float64(at.UnixNano()) / 1e9 }
-
-func compareText(a, b string) int { return strings.Compare(a, b) }
 
 // other stands for words that are not ours to bound.
 const other = "Other"

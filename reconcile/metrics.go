@@ -3,6 +3,7 @@ package reconcile
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -95,7 +96,7 @@ func NewMetrics(registerer prometheus.Registerer, version string) *Metrics {
 // Definitions lists every metric, in the order of their names.
 func (m *Metrics) Definitions() []Definition {
 	all := append(slices.Clone(m.registry.definitions), clientDefinitions()...)
-	slices.SortFunc(all, func(a, b Definition) int { return compareText(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b Definition) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

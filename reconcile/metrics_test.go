@@ -113,10 +113,10 @@ func TestMetrics(t *testing.T) {
 	m.Observe(batch(), r)
 	m.Follow(batch(), func() []Schedule { return schedulesOf(3) })
 
-	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+	if problems, err := testutil.GatherAndLint(m.Gatherer(registry)); err != nil || len(problems) > 0 {
 		t.Errorf("promlint: %v %v", problems, err)
 	}
-	golden.Check(t, filepath.Join("testdata", "metrics.prom"), exposition(t, registry))
+	golden.Check(t, filepath.Join("testdata", "metrics.prom"), exposition(t, m.Gatherer(registry)))
 }
 
 // Whatever happens and however many commits and objects there are, the series of a Sync are the same few; and they go with it.
@@ -127,7 +127,7 @@ func TestSeriesAreConstant(t *testing.T) {
 	other.Name = "other"
 	m.Observe(other, succeeded(measured))
 	m.Follow(other, func() []Schedule { return schedulesOf(2) })
-	before := exposition(t, registry)
+	before := exposition(t, m.Gatherer(registry))
 
 	var series []int
 	for commit := range 3 {
@@ -143,7 +143,7 @@ func TestSeriesAreConstant(t *testing.T) {
 			m.Observe(batch(), r)
 			m.Follow(batch(), func() []Schedule { return schedulesOf(2) })
 		}
-		n, err := testutil.GatherAndCount(registry)
+		n, err := testutil.GatherAndCount(m.Gatherer(registry))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func TestSeriesAreConstant(t *testing.T) {
 		t.Errorf("the number of series grows with commits: %v", series)
 	}
 	m.Forget("team-a", "batch")
-	if diff := cmp.Diff(before, exposition(t, registry)); diff != "" {
+	if diff := cmp.Diff(before, exposition(t, m.Gatherer(registry))); diff != "" {
 		t.Errorf("Forget leaves something, or takes too much:\n%s", diff)
 	}
 }
@@ -208,11 +208,11 @@ func TestMetricsOfExceptions(t *testing.T) {
 	}
 }
 
-// exposition renders a registry as /metrics does, without buckets.
-func exposition(t *testing.T, registry *prometheus.Registry) string {
+// exposition renders metrics as /metrics does, without buckets.
+func exposition(t *testing.T, gatherer prometheus.Gatherer) string {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if answer.Code != http.StatusOK {
 		t.Fatal(answer.Body)
 	}

@@ -14,8 +14,12 @@ type syncKey struct{ namespace, name string }
 // objectMetrics are the series of single objects, labelled as kube-state-metrics labels them. They are made when somebody scrapes, from what
 // is known of each Sync then: nothing of an object that is gone is left.
 type objectMetrics struct {
+	registry *prometheus.Registry // of nothing else
+	families []family
+
 	mu    sync.Mutex
 	syncs map[syncKey]*syncObjects
+	room  []int // how long each family's text was the last time, and some more
 
 	cronState, cronSuccess, cronNext, cronMissed, cronFailures *prometheus.Desc
 	jobOutcome, jobStart, jobEnd, jobDuration                  *prometheus.Desc
@@ -34,7 +38,7 @@ func newObjectMetrics(c *catalog) *objectMetrics {
 		return append([]string{"sync_namespace", "sync", "namespace"}, labels...)
 	}
 	m := &objectMetrics{
-		syncs: map[syncKey]*syncObjects{},
+		syncs: map[syncKey]*syncObjects{}, registry: prometheus.NewRegistry(),
 		cronState: c.described("kilter_cronjob_state", "The state of a CronJob's schedule: 1 for the current one, the others are absent.",
 			of("cronjob", "state")...),
 		cronSuccess: c.described("kilter_cronjob_last_success_timestamp_seconds", "When a run of the CronJob last ended with success. Absent before the first.",
@@ -56,7 +60,8 @@ func newObjectMetrics(c *catalog) *objectMetrics {
 		statefulOutdated: c.described("kilter_statefulset_outdated_pods", "Pods of a StatefulSet that do not run its newest template. Absent when the rollout is simply done.",
 			of("statefulset")...),
 	}
-	c.registerer.MustRegister(m)
+	m.families = c.made
+	m.registry.MustRegister(m)
 	return m
 }
 
@@ -89,16 +94,20 @@ func (m *objectMetrics) forget(sync syncKey) {
 
 // Describe tells which series there may be.
 func (m *objectMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{
-		m.cronState, m.cronSuccess, m.cronNext, m.cronMissed, m.cronFailures, m.jobOutcome, m.jobStart, m.jobEnd, m.jobDuration,
-		m.daemonOutdated, m.statefulOutdated,
-	} {
-		descs <- desc
+	for _, f := range m.families {
+		descs <- f.desc
 	}
 }
 
 // Collect makes the series of now.
 func (m *objectMetrics) Collect(series chan<- prometheus.Metric) {
+	m.each(func(desc *prometheus.Desc, value float64, labels ...string) {
+		series <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	})
+}
+
+// each gives every series of now to add.
+func (m *objectMetrics) each(add adder) {
 	m.mu.Lock()
 	syncs := make(map[syncKey]syncObjects, len(m.syncs))
 	for sync, known := range m.syncs {
@@ -106,20 +115,17 @@ func (m *objectMetrics) Collect(series chan<- prometheus.Metric) {
 	}
 	m.mu.Unlock()
 	for sync, known := range syncs {
-		add := func(desc *prometheus.Desc, value float64, labels ...string) {
-			all := append([]string{sync.namespace, sync.name}, labels...)
-			series <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, all...)
-		}
+		of := seriesOf{objectMetrics: m, sync: sync, add: add}
 		if known.schedules != nil {
 			for _, schedule := range known.schedules() {
-				m.schedule(schedule, add)
+				of.schedule(&schedule)
 			}
 		}
 		for _, run := range known.runs {
-			m.run(run, add)
+			of.run(run)
 		}
 		for _, rollout := range known.rollouts {
-			m.rollout(rollout, add)
+			of.rollout(rollout)
 		}
 	}
 }
@@ -127,47 +133,54 @@ func (m *objectMetrics) Collect(series chan<- prometheus.Metric) {
 // adder makes one series.
 type adder func(desc *prometheus.Desc, value float64, labels ...string)
 
-func (m *objectMetrics) schedule(s Schedule, add adder) {
+// seriesOf makes the series of one Sync's objects.
+type seriesOf struct {
+	*objectMetrics
+	sync syncKey
+	add  adder
+}
+
+func (m seriesOf) schedule(s *Schedule) {
 	namespace, name := s.ID.Namespace, s.ID.Name
 	if s.RunsKnown { // without its runs, one that has failed cannot be told from one that has not begun
-		add(m.cronState, 1, namespace, name, string(s.State))
-		add(m.cronFailures, float64(s.Failures), namespace, name)
+		m.add(m.cronState, 1, m.sync.namespace, m.sync.name, namespace, name, string(s.State))
+		m.add(m.cronFailures, float64(s.Failures), m.sync.namespace, m.sync.name, namespace, name)
 	}
-	add(m.cronMissed, float64(s.Missed), namespace, name)
+	m.add(m.cronMissed, float64(s.Missed), m.sync.namespace, m.sync.name, namespace, name)
 	if !s.LastSuccess.IsZero() {
-		add(m.cronSuccess, seconds(s.LastSuccess), namespace, name)
+		m.add(m.cronSuccess, seconds(s.LastSuccess), m.sync.namespace, m.sync.name, namespace, name)
 	}
 	if len(s.Next) > 0 {
-		add(m.cronNext, seconds(s.Next[0]), namespace, name)
+		m.add(m.cronNext, seconds(s.Next[0]), m.sync.namespace, m.sync.name, namespace, name)
 	}
 }
 
-func (m *objectMetrics) run(r LastRun, add adder) {
+func (m seriesOf) run(r LastRun) {
 	namespace, name := r.Job.Namespace, r.Job.Name
 	outcome := r.Outcome
 	if outcome == "" {
 		outcome = goesOn
 	}
-	add(m.jobOutcome, 1, namespace, name, string(outcome))
+	m.add(m.jobOutcome, 1, m.sync.namespace, m.sync.name, namespace, name, string(outcome))
 	if !r.Start.IsZero() {
-		add(m.jobStart, seconds(r.Start), namespace, name)
+		m.add(m.jobStart, seconds(r.Start), m.sync.namespace, m.sync.name, namespace, name)
 	}
 	if !r.End.IsZero() {
-		add(m.jobEnd, seconds(r.End), namespace, name)
+		m.add(m.jobEnd, seconds(r.End), m.sync.namespace, m.sync.name, namespace, name)
 	}
 	if !r.Start.IsZero() && !r.End.IsZero() {
-		add(m.jobDuration, r.End.Sub(r.Start).Seconds(), namespace, name)
+		m.add(m.jobDuration, r.End.Sub(r.Start).Seconds(), m.sync.namespace, m.sync.name, namespace, name)
 	}
 }
 
 // goesOn is the outcome of a run that has none yet.
 const goesOn diff.Outcome = "Running"
 
-func (m *objectMetrics) rollout(r Rollout, add adder) {
+func (m seriesOf) rollout(r Rollout) {
 	switch r.Object.GroupKind() {
 	case daemonSetKind:
-		add(m.daemonOutdated, float64(r.OutdatedPods), r.Object.Namespace, r.Object.Name)
+		m.add(m.daemonOutdated, float64(r.OutdatedPods), m.sync.namespace, m.sync.name, r.Object.Namespace, r.Object.Name)
 	case statefulSetKind:
-		add(m.statefulOutdated, float64(r.OutdatedPods), r.Object.Namespace, r.Object.Name)
+		m.add(m.statefulOutdated, float64(r.OutdatedPods), m.sync.namespace, m.sync.name, r.Object.Namespace, r.Object.Name)
 	}
 }

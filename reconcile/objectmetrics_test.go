@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -145,6 +145,27 @@ func TestKeptJudgementsAreFreshOnes(t *testing.T) {
 	}
 }
 
+// What is written in haste says the same as what the registry writes.
+func TestHandlerServesWhatIsGathered(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m := NewMetrics(registry, "v1.2.3")
+	r := succeeded(measured)
+	m.Observe(batch(), r)
+	m.Follow(batch(), func() []Schedule { return schedulesOf(30) })
+	serve := m.Handler(registry) // its own counters are registered now
+	answer := httptest.NewRecorder()
+	serve.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if err := testutil.GatherAndCompare(m.Gatherer(registry), answer.Body); err != nil {
+		t.Error(err)
+	}
+	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	request.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+	answer = httptest.NewRecorder()
+	if serve.ServeHTTP(answer, request); !bytes.Contains(answer.Body.Bytes(), []byte("kilter_cronjob_state")) {
+		t.Error("protobuf lacks the series of objects")
+	}
+}
+
 // atScale has what 10,000 objects export: 4,000 CronJobs, 1,000 Jobs and 5,000 that have no series of their own.
 func atScale(now func() time.Time) (*prometheus.Registry, *Metrics) {
 	crons := make([]health.Cron, 4000)
@@ -178,12 +199,12 @@ func atScale(now func() time.Time) (*prometheus.Registry, *Metrics) {
 // The metrics of 10,000 objects: 4,000 of them CronJobs, 1,000 Jobs.
 func BenchmarkScrape(b *testing.B) {
 	now := noon().Add(30 * time.Minute)
-	registry, _ := atScale(func() time.Time { return now })
-	series, err := testutil.GatherAndCount(registry)
+	registry, m := atScale(func() time.Time { return now })
+	series, err := testutil.GatherAndCount(m.Gatherer(registry))
 	if err != nil {
 		b.Fatal(err)
 	}
-	serve := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	serve := m.Handler(registry)
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(15 * time.Second)

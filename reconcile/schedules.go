@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -111,7 +110,7 @@ func (s *schedules) follow(o *observer) {
 	}
 }
 
-// Schedules returns the health of every CronJob of the set that is in the cluster, sorted by ID. It may be called at any time, from any
+// Schedules returns the health of every CronJob of the set that is in the cluster, in no order. It may be called at any time, from any
 // goroutine; before the first pass there are none.
 func (l *Loop) Schedules() []Schedule { return l.schedules.now() }
 
@@ -119,7 +118,7 @@ func (s *schedules) now() []Schedule {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock()
-	var all []Schedule
+	all := make([]Schedule, 0, len(s.judged))
 	judged := make(map[types.UID]judgement, len(s.judged))
 	for _, w := range s.crons {
 		for _, c := range w.cronJobs() {
@@ -129,9 +128,6 @@ func (s *schedules) now() []Schedule {
 		}
 	}
 	s.judged = judged
-	slices.SortFunc(all, func(a, b Schedule) int {
-		return cmp.Or(cmp.Compare(a.ID.Namespace, b.ID.Namespace), cmp.Compare(a.ID.Name, b.ID.Name))
-	})
 	return all
 }
 

@@ -94,7 +94,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	defer func() { _ = remove() }()
 	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry, version), events: reconcile.NewRecorder(cluster, log), log: log}
-	if program.server, err = newServer(o.listen, registry); err != nil {
+	if program.server, err = newServer(o.listen, program.metrics.Handler(registry)); err != nil {
 		return err
 	}
 	if program.webhooks, err = newWebhooks(o.webhookListen, registry, log); err != nil {

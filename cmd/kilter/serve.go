@@ -8,9 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // server serves /metrics, /healthz and /readyz. Live and ready say that the process works: no repository, however bad, makes it
@@ -23,7 +20,7 @@ type server struct {
 }
 
 // newServer listens on address; an empty one means that nothing is served.
-func newServer(address string, registry *prometheus.Registry) (*server, error) {
+func newServer(address string, metrics http.Handler) (*server, error) {
 	s := &server{isReady: make(chan struct{})}
 	if address == "" {
 		return s, nil
@@ -33,7 +30,7 @@ func newServer(address string, registry *prometheus.Registry) (*server, error) {
 		return nil, fmt.Errorf("cannot serve metrics: %w; choose another address with --listen", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		select {
