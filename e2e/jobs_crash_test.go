@@ -39,7 +39,6 @@ func TestJobKilledBetweenWrites(t *testing.T) {
 	}
 	for k := recorded; k < len(undisturbed.writes)-1; k++ {
 		t.Run(fmt.Sprintf("after write %d", k+1), func(t *testing.T) {
-			t.Parallel()
 			b := c.newBetween(t, k+1)
 			if _, killed := play(t, b); !killed {
 				t.Error("it was not killed")

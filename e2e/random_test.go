@@ -85,7 +85,7 @@ var randomKinds = map[string]randomKind{
 	"Job": {"batch/v1", "jobs", [][]string{
 		{"spec:\n  suspend: true"},
 		{"", "  backoffLimit: 2", "  ttlSecondsAfterFinished: 60", "  completionMode: Indexed\n  completions: 2"},
-		{"  template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}", "  template: {spec: {restartPolicy: OnFailure, containers: [{name: x, image: y}]}}"},
+		{"  template: {spec: {restartPolicy: Never, containers: [{name: x, image: x}]}}", "  template: {spec: {restartPolicy: OnFailure, containers: [{name: x, image: z}]}}"},
 	}},
 	"CronJob": {"batch/v1", "cronjobs", [][]string{
 		{"spec:\n  suspend: true"},

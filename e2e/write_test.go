@@ -148,7 +148,7 @@ func TestAutoscaled(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: ns}, Spec: autoscalingv1.ScaleSpec{Replicas: 1},
 			}, metav1.UpdateOptions{FieldManager: "kubectl"})
 			must(t, err)
-			line(ctx, t, run, "updated", "Deployment "+ns+"/web", "taken over from kubectl (.spec.replicas)")
+			line(ctx, t, run, "updated", "Deployment "+ns+"/web", "changed by kubectl: .spec.replicas")
 			replicas(2)
 
 			watch, err := c.AppsV1().Deployments(ns).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=web"})
