@@ -56,7 +56,7 @@ func TestPushToApplied(t *testing.T) {
 func TestRepairs(t *testing.T) {
 	var s sightings
 	drifted := applyOf("a", "v1")
-	drifted.Reason = diff.Drifted
+	drifted.Drifted = true
 	pass := func(after time.Duration, change ...Change) Measures {
 		r := succeeded(func(r *Result) {
 			r.Started = noon().Add(after)
@@ -90,7 +90,7 @@ func TestRunsEnded(t *testing.T) {
 	pass := func(outcomes ...diff.Outcome) Measures {
 		records := map[manifests.ID]diff.Live{}
 		for i, outcome := range outcomes {
-			run := &diff.Run{Record: "migrate-" + string(rune('1'+i)), Job: "migrate", Number: i + 1, Outcome: outcome, Start: noon()}
+			run := &diff.Run{Record: "migrate-" + string(rune('1'+i)), Job: "migrate", Number: i + 1, Outcome: outcome, Started: noon()}
 			records[jobRunID("shop", run.Record)] = diff.Live{Run: run}
 		}
 		r := succeeded()
