@@ -51,7 +51,7 @@ demo: build $(if $(DEMO_KUBECONFIG),,devcluster) ## watch a git push change a cl
 .PHONY: test
 test: build devcluster ## run every test, on a dev cluster or on the one TEST_KUBECONFIG names
 	$(HELM) version > /dev/null # built here, so that no test has to wait for it
-	GOFLAGS="$$GOFLAGS -tags=remove_all_sd" go tool -n -modfile=tools/promtool/go.mod promtool > /dev/null
+	GOFLAGS="$${GOFLAGS:-} -tags=remove_all_sd" go tool -n -modfile=tools/promtool/go.mod promtool > /dev/null
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
 	go build -o bin/withcluster ./internal/withcluster
 	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...

@@ -31,6 +31,7 @@ type memory struct {
 	index   index
 	customs customs
 	gaps    map[ID]*gap
+	local   map[ID]bool // of the load that found the gaps
 	remarks remarks
 	kinds   kinds
 }
@@ -103,6 +104,8 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 	a.dependencies(index, local)
 	if whole {
 		a.references(index, local)
+	} else {
+		a.memory.gaps = nil // nobody follows what comes and goes now
 	}
 	a.place()
 	a.lint(index)

@@ -145,5 +145,6 @@ func compareManifests(a, b *manifest) int {
 	return cmp.Or(x.ID.Compare(y.ID),
 		cmp.Compare(x.Origin.File, y.Origin.File),
 		cmp.Compare(x.Origin.Line, y.Origin.Line),
-		cmp.Compare(x.Origin.Column, y.Origin.Column))
+		cmp.Compare(x.Origin.Column, y.Origin.Column),
+		cmp.Compare(x.Origin.BuiltBy, y.Origin.BuiltBy))
 }

@@ -48,8 +48,8 @@ type gap struct {
 // references reports references that lead nowhere. What was found for an object is kept as long as nothing that it depends on has changed.
 func (a *assembly) references(x *index, local map[ID]bool) {
 	again := x.fresh
-	if !x.sameIDs || a.memory.gaps == nil || slices.ContainsFunc(x.fresh, isReferred) {
-		again, a.memory.gaps = x.order, map[ID]*gap{}
+	if !x.sameIDs || a.memory.gaps == nil || slices.ContainsFunc(x.fresh, isReferred) || !maps.Equal(local, a.memory.local) {
+		again, a.memory.gaps, a.memory.local = x.order, map[ID]*gap{}, local
 	}
 	keys := keysOf{}
 	for _, m := range again {
