@@ -254,7 +254,11 @@ func TestMistakes(t *testing.T) {
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			args := strings.Fields(strings.ReplaceAll(test.args, "DIR", t.TempDir()))
-			out, err := exec.Command(binary, args...).CombinedOutput()
+			command := exec.Command(binary, args...)
+			if _, err := command.StdinPipe(); err != nil { // a component ends when its stdin does
+				t.Fatal(err)
+			}
+			out, err := command.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), test.want) {
 				t.Errorf("devcluster %s: %v, want an error with %q:\n%s", test.args, err, test.want, out)
 			}
