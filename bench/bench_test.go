@@ -8,18 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kilter.dev/kilter/internal/needs"
 )
 
 // TestQuick runs the whole program on a small number of objects, with another tool beside Kilter, and wants a number for everything.
 func TestQuick(t *testing.T) {
-	kubeconfig := os.Getenv("TEST_KUBECONFIG")
-	if kubeconfig == "" {
-		const need = "needs a cluster: run make test, or set TEST_KUBECONFIG"
-		if os.Getenv("CI") != "" {
-			t.Fatal(need)
-		}
-		t.Skip(need)
-	}
+	kubeconfig := needs.Cluster(t)
 	out := t.TempDir()
 	if err := os.WriteFile(filepath.Join(out, "README.md"), []byte("# Before\n"+tablesBegin+"old\n"+tablesEnd+"after\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"kilter.dev/kilter/internal/gitserver"
+	"kilter.dev/kilter/internal/needs"
 	"kilter.dev/kilter/internal/process"
 	"kilter.dev/kilter/reconcile/inventory"
 )
@@ -39,14 +40,7 @@ type cluster struct {
 // newCluster returns the cluster that TEST_KUBECONFIG names, and a context that ends the test's waits.
 func newCluster(t *testing.T) (context.Context, *cluster) {
 	t.Helper()
-	kubeconfig := os.Getenv("TEST_KUBECONFIG")
-	if kubeconfig == "" {
-		const need = "needs a cluster: run make test, or set TEST_KUBECONFIG"
-		if os.Getenv("CI") != "" {
-			t.Fatal(need)
-		}
-		t.Skip(need)
-	}
+	kubeconfig := needs.Cluster(t)
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	must(t, err)
 	config.QPS = -1

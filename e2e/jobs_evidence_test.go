@@ -12,6 +12,7 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/internal/golden"
+	"kilter.dev/kilter/internal/needs"
 )
 
 // realJob is a Job on the real node, with more of its spec, of its pod and of its container.
@@ -35,7 +36,7 @@ spec:
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
-	realNode(t)
+	needs.RealNode(t)
 	j := c.watchJobs(t, c.namespace(t, "evidence"))
 	const never = "restartPolicy: Never"
 	indexed := "completionMode: Indexed, completions: 3, parallelism: 3"

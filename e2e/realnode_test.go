@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -17,21 +16,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"kilter.dev/kilter/internal/await"
+	"kilter.dev/kilter/internal/needs"
 )
-
-// realNode returns the name of the node that runs containers, or skips the test: devcluster/README.md says what can run there.
-func realNode(t *testing.T) string {
-	t.Helper()
-	node := os.Getenv("TEST_REAL_NODE")
-	if node == "" {
-		const need = "needs a real node: run make test as root, on Linux with containerd and runc (apt-get install -y containerd runc)"
-		if os.Getenv("CI") != "" {
-			t.Fatal(need)
-		}
-		t.Skip(need)
-	}
-	return node
-}
 
 // onRealNode is the pod of a template whose only container does the steps, on the real node. It is indented for a Job or a DaemonSet.
 func onRealNode(steps ...string) string {
@@ -58,7 +44,7 @@ spec:
 func TestRealNode(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
-	node := realNode(t)
+	node := needs.RealNode(t)
 	ns := c.namespace(t, "real")
 	_, url := repository(t, fstest.MapFS{
 		"prod/migrate.yaml": jobOnRealNode("migrate", "print=about to fail", "exit=3"),

@@ -3,12 +3,16 @@ package reconcile
 import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/restmapper"
 )
 
 // Dynamic returns the client for whole objects of any kind, for those who read or write what the loop does not.
 func (c *Cluster) Dynamic() dynamic.Interface { return c.dynamic }
+
+// Kubernetes returns the client for Kubernetes' own kinds.
+func (c *Cluster) Kubernetes() kubernetes.Interface { return c.kubernetes }
 
 // Metadata returns the client for the metadata of objects of any kind.
 func (c *Cluster) Metadata() metadata.Interface { return c.metadata }

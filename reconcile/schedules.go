@@ -74,7 +74,7 @@ func cronOf(id manifests.ID, object metav1.Object) *health.Cron {
 	}
 	cron := health.ReadCronJob(typed)
 	if cron.Suspended {
-		cron.Suspension = suspensionOf(typed)
+		cron.Suspension = SuspensionOf(typed)
 	}
 	return &cron
 }

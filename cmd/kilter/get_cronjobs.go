@@ -4,12 +4,12 @@ import (
 	"context"
 	"time"
 
-	"kilter.dev/kilter/reconcile"
+	"kilter.dev/kilter/reconcile/view"
 )
 
 // getCronJobs lists CronJobs with how their schedules are kept.
 func getCronJobs(ctx context.Context, o *getOptions) error {
-	found, err := o.cluster.CronJobs(ctx, o.where(), reconcile.Clock{Now: func() time.Time { return o.now }})
+	found, err := o.reader.CronJobs(ctx, o.where(), o.now)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ type suspensionRow struct {
 	Reason string     `json:"reason,omitempty"`
 }
 
-func newCronJobRow(c reconcile.CronJob) cronJobRow {
+func newCronJobRow(c view.CronJob) cronJobRow {
 	h := c.ScheduleHealth
 	row := cronJobRow{
 		Namespace: c.Namespace, Name: c.Name, Schedule: c.Schedule, TimeZone: c.TimeZone, Zone: h.Zone,

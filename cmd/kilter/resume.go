@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kilter.dev/kilter/internal/phrase"
-	"kilter.dev/kilter/reconcile"
 )
 
 func resumeCommand() *cobra.Command {
@@ -37,7 +36,7 @@ resumed in Git. A run that was due meanwhile starts at once, unless startingDead
 }
 
 func resume(ctx context.Context, q *question, name string) error {
-	after, resumed, err := q.cluster.ResumeCronJob(ctx, q.namespace, name, reconcile.Clock{Now: time.Now})
+	after, resumed, err := q.reader.ResumeCronJob(ctx, q.namespace, name, time.Now())
 	if err != nil {
 		return err
 	}

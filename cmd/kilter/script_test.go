@@ -19,8 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	yamldecoder "k8s.io/apimachinery/pkg/util/yaml"
@@ -36,6 +34,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"kilter.dev/kilter/internal/gitserver"
+	"kilter.dev/kilter/internal/needs"
+	"kilter.dev/kilter/reconcile"
 )
 
 // patience bounds every wait for the cluster.
@@ -70,7 +70,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			env.Values[stageKey{}] = &stage{skip: env.T().Skip}
+			env.Values[stageKey{}] = &stage{t: env.T()}
 			return nil
 		},
 		Cmds: map[string]command{
@@ -97,7 +97,7 @@ func TestScripts(t *testing.T) {
 
 // stage is what one script plays with.
 type stage struct {
-	skip    func(...any)
+	t       needs.T
 	repo    *gitserver.Repo
 	dynamic dynamic.Interface
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
@@ -219,13 +219,7 @@ func merge(into, from map[string]any) {
 
 // connect is the command cluster.
 func (s *stage) connect(ctx context.Context, ts *testscript.TestScript, _ []string) error {
-	kubeconfig := os.Getenv("TEST_KUBECONFIG")
-	if kubeconfig == "" {
-		if os.Getenv("CI") != "" {
-			return errors.New("TEST_KUBECONFIG is not set: CI tests with a cluster")
-		}
-		s.skip("needs a cluster: run make test, or set TEST_KUBECONFIG")
-	}
+	kubeconfig := needs.Cluster(s.t)
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -387,20 +381,9 @@ func (s *stage) await(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg {
 		want = regexp.MustCompile(args[3])
 	}
-	selector := fields.OneTermEqualSelector("metadata.name", o.name).String()
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.FieldSelector = selector
-			return o.List(ctx, options)
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.FieldSelector = selector
-			return o.Watch(ctx, options)
-		},
-	}
 	gone := func(store cache.Store) (bool, error) { return neg && len(store.List()) == 0, nil }
 	seen := "nothing"
-	_, err = watchtools.UntilWithSync(ctx, lw, &unstructured.Unstructured{}, gone, func(event watch.Event) (bool, error) {
+	_, err = watchtools.UntilWithSync(ctx, reconcile.One(o, o.name), &unstructured.Unstructured{}, gone, func(event watch.Event) (bool, error) {
 		if neg || event.Type == watch.Deleted {
 			return neg && event.Type == watch.Deleted, nil
 		}

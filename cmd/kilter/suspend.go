@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kilter.dev/kilter/internal/phrase"
-	"kilter.dev/kilter/reconcile"
+	"kilter.dev/kilter/reconcile/view"
 )
 
 // suspendOptions are the flags of kilter suspend.
@@ -54,8 +54,8 @@ A Sync that is suspended reads, applies and prunes nothing until kilter resume s
 }
 
 func (o *suspendOptions) run(ctx context.Context, name string) error {
-	suspended, err := o.cluster.SuspendCronJob(ctx,
-		reconcile.Suspend{Namespace: o.namespace, Name: name, For: o.duration, Reason: o.reason}, reconcile.Clock{Now: time.Now})
+	wanted := view.Suspend{Namespace: o.namespace, Name: name, For: o.duration, Reason: o.reason}
+	suspended, err := o.reader.SuspendCronJob(ctx, wanted, time.Now())
 	if err != nil {
 		return err
 	}

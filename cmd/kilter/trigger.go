@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"kilter.dev/kilter/internal/phrase"
-	"kilter.dev/kilter/reconcile"
 	"kilter.dev/kilter/reconcile/health"
+	"kilter.dev/kilter/reconcile/view"
 )
 
 // triggerOptions are the flags of kilter trigger.
@@ -49,9 +49,8 @@ cannot be read or reached.`,
 }
 
 func (o *triggerOptions) run(ctx context.Context, name string) error {
-	clock := reconcile.Clock{Now: time.Now}
-	started, err := o.cluster.TriggerCronJob(ctx, reconcile.Trigger{Namespace: o.namespace, Name: name, Force: o.force}, clock)
-	if busy := (*reconcile.BusyError)(nil); errors.As(err, &busy) {
+	started, err := o.reader.TriggerCronJob(ctx, view.Trigger{Namespace: o.namespace, Name: name, Force: o.force}, time.Now())
+	if busy := (*view.BusyError)(nil); errors.As(err, &busy) {
 		return &exitError{code: exitProblems, err: err}
 	}
 	if err != nil {
@@ -66,7 +65,7 @@ func (o *triggerOptions) run(ctx context.Context, name string) error {
 	if out.err != nil || !o.wait {
 		return out.err
 	}
-	run, err := o.cluster.AwaitRun(ctx, o.namespace, started.Job)
+	run, err := o.reader.AwaitJob(ctx, o.namespace, started.Job)
 	switch {
 	case ctx.Err() != nil:
 		return &exitError{code: exitUsage, err: fmt.Errorf("interrupted; job/%s goes on", started.Job)}

@@ -1,5 +1,6 @@
 // Package view reads the cluster for people who ask: which Syncs there are, what belongs to one and how it is, what its controllers have made, what
-// waits for what, how its Jobs have run, and what was said of it all in Events. It changes nothing, save what somebody asks for: a Rerun, a Request.
+// waits for what, how its Jobs have run, and what was said of it all in Events. It changes nothing, save what somebody asks for: a Rerun, a Request,
+// a Trigger, a Suspend.
 //
 // A Reader finds a Set by its name and looks at it: one list for each kind and namespace of its inventory, never one request for each object. What it
 // saw is a Sight. From there on everything is pure: Sight.Tree joins the objects, and Tree.Text draws them.

@@ -1,4 +1,4 @@
-package reconcile
+package view
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
-	watchtools "k8s.io/client-go/tools/watch"
 	"k8s.io/utils/ptr"
 
+	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/health"
 )
 
@@ -46,28 +46,26 @@ func (e *BusyError) Error() string {
 }
 
 // TriggerCronJob starts a run of a CronJob by hand, whether or not it is suspended.
-func (c *Cluster) TriggerCronJob(ctx context.Context, t Trigger, clock Clock) (Triggered, error) {
-	cron, err := c.cronJob(ctx, t.Namespace, t.Name)
+func (r *Reader) TriggerCronJob(ctx context.Context, t Trigger, now time.Time) (Triggered, error) {
+	cron, err := r.cronJob(ctx, t.Namespace, t.Name)
 	if err != nil {
 		return Triggered{}, err
 	}
-	runs, err := c.runsOf(ctx, cron)
+	runs, err := r.runsOf(ctx, cron)
 	if err != nil {
 		return Triggered{}, err
 	}
-	done := Triggered{CronJob: judge(cron, runs, clock)}
+	done := Triggered{CronJob: judgeSchedule(cron, runs, now)}
 	if cron.Spec.ConcurrencyPolicy == batchv1.ForbidConcurrent && !t.Force {
 		for _, run := range runs {
 			if run.Result == "" {
-				return done, &BusyError{CronJob: done.String(), Job: run.Name, For: age(clock.Now(), run.Created)}
+				return done, &BusyError{CronJob: done.String(), Job: run.Name, For: duration.HumanDuration(now.Sub(run.Created))}
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
-	job, err := c.kubernetes.BatchV1().Jobs(t.Namespace).Create(ctx, manualRun(cron), metav1.CreateOptions{FieldManager: commandManager})
+	job, err := r.cluster.Kubernetes().BatchV1().Jobs(t.Namespace).Create(ctx, manualRun(cron), metav1.CreateOptions{FieldManager: fieldManager})
 	if err != nil {
-		return done, fmt.Errorf("cannot start a run of %s: %w", done, newFailure(err, c.host))
+		return done, fmt.Errorf("cannot start a run of %s: %w", done, r.cluster.Explain(err))
 	}
 	done.Job = job.Name
 	done.Beside = cron.Spec.ConcurrencyPolicy != batchv1.AllowConcurrent && len(done.Next) > 0
@@ -96,27 +94,16 @@ func manualRun(cron *batchv1.CronJob) *batchv1.Job {
 	}
 }
 
-func age(now, since time.Time) string { return duration.HumanDuration(now.Sub(since)) }
-
-// AwaitRun returns how a Job ended as soon as it has. It fails when ctx is done before that, or somebody deletes the Job.
-func (c *Cluster) AwaitRun(ctx context.Context, namespace, name string) (health.Run, error) {
-	jobs := One(c.kubernetes.BatchV1().Jobs(namespace), name)
-	gone := func(store cache.Store) (bool, error) {
-		if len(store.List()) == 0 {
-			return false, fmt.Errorf("somebody has deleted job/%s", name)
-		}
-		return false, nil
-	}
+// AwaitJob returns how a Job ended as soon as it has. The error says that ctx was done, or that somebody deleted the Job.
+func (r *Reader) AwaitJob(ctx context.Context, namespace, name string) (health.Run, error) {
 	var run health.Run
-	_, err := watchtools.UntilWithSync(ctx, jobs, &batchv1.Job{}, gone, func(event watch.Event) (bool, error) {
-		job, ok := event.Object.(*batchv1.Job)
-		switch {
-		case event.Type == watch.Deleted:
-			return false, fmt.Errorf("somebody has deleted job/%s", name)
-		case !ok:
-			return false, fmt.Errorf("the watch of job/%s holds a %T", name, event.Object)
+	id := manifests.ID{Group: batchv1.GroupName, Kind: "Job", Namespace: namespace, Name: name}
+	err := r.await(ctx, id, func(u *unstructured.Unstructured) (bool, error) {
+		var job batchv1.Job
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &job); err != nil {
+			return false, err
 		}
-		run = health.ReadRun(job)
+		run = health.ReadRun(&job)
 		return run.Result != "", nil
 	})
 	return run, err

@@ -1,4 +1,4 @@
-package reconcile
+package view
 
 import (
 	"cmp"
@@ -15,18 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/pager"
 
+	"kilter.dev/kilter/reconcile"
 	"kilter.dev/kilter/reconcile/health"
-	"kilter.dev/kilter/reconcile/inventory"
 )
-
-// cronJobs is where CronJobs are reached.
-var cronJobs = resource{gvr: batchv1.SchemeGroupVersion.WithResource("cronjobs"), namespaced: true}
-
-// Clock says what time it is, and in which zone the controller manager reads schedules that name none; a nil zone is UTC.
-type Clock struct {
-	Now            func() time.Time
-	ControllerZone *time.Location
-}
 
 // CronJob is a CronJob of the cluster with its schedule's health.
 type CronJob struct {
@@ -44,28 +35,28 @@ func (c CronJob) String() string { return "cronjob/" + c.Name }
 
 // CronJobs returns the CronJobs of a namespace, or of all when it is empty, by namespace and name. It costs two lists, and keeps some hundred
 // bytes of each object.
-func (c *Cluster) CronJobs(ctx context.Context, namespace string, clock Clock) ([]CronJob, error) {
+func (r *Reader) CronJobs(ctx context.Context, namespace string, now time.Time) ([]CronJob, error) {
 	// The CronJobs first: what a status says to be running has a Job then, or has ended since.
 	var live []*batchv1.CronJob
-	err := each(ctx, c.kubernetes.BatchV1().CronJobs(namespace).List, func(cron *batchv1.CronJob) {
+	err := each(ctx, r.cluster.Kubernetes().BatchV1().CronJobs(namespace).List, func(cron *batchv1.CronJob) {
 		cron.Spec.JobTemplate = batchv1.JobTemplateSpec{}
 		live = append(live, cron)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot list CronJobs: %w", newFailure(err, c.host))
+		return nil, fmt.Errorf("cannot list CronJobs: %w", r.cluster.Explain(err))
 	}
 	runs := map[types.UID][]health.Run{}
-	err = each(ctx, c.kubernetes.BatchV1().Jobs(namespace).List, func(job *batchv1.Job) {
+	err = each(ctx, r.cluster.Kubernetes().BatchV1().Jobs(namespace).List, func(job *batchv1.Job) {
 		if owner := metav1.GetControllerOf(job); owner != nil && owner.Kind == "CronJob" {
 			runs[owner.UID] = append(runs[owner.UID], health.ReadRun(job))
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot list Jobs: %w", newFailure(err, c.host))
+		return nil, fmt.Errorf("cannot list Jobs: %w", r.cluster.Explain(err))
 	}
 	all := make([]CronJob, len(live))
 	for i, cron := range live {
-		all[i] = judge(cron, runs[cron.UID], clock)
+		all[i] = judgeSchedule(cron, runs[cron.UID], now)
 	}
 	slices.SortFunc(all, func(a, b CronJob) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
@@ -86,11 +77,11 @@ func each[L runtime.Object, T runtime.Object](ctx context.Context, list func(con
 	})
 }
 
-// judge computes the health of one schedule.
-func judge(cron *batchv1.CronJob, runs []health.Run, clock Clock) CronJob {
-	in := health.ScheduleInput{Cron: health.ReadCronJob(cron), Runs: runs, Now: clock.Now(), ControllerZone: clock.ControllerZone}
+// judgeSchedule computes the health of one schedule.
+func judgeSchedule(cron *batchv1.CronJob, runs []health.Run, now time.Time) CronJob {
+	in := health.ScheduleInput{Cron: health.ReadCronJob(cron), Runs: runs, Now: now}
 	if in.Suspended {
-		in.Suspension = suspensionOf(cron)
+		in.Suspension = reconcile.SuspensionOf(cron)
 	}
 	return CronJob{
 		Namespace: cron.Namespace, Name: cron.Name, Schedule: in.Schedule, TimeZone: in.TimeZone,
@@ -98,45 +89,28 @@ func judge(cron *batchv1.CronJob, runs []health.Run, clock Clock) CronJob {
 	}
 }
 
-// suspensionOf reads from its owners who suspended a CronJob.
-func suspensionOf(cron *batchv1.CronJob) health.Suspension {
-	owners := inventory.Owners(cron, inventory.Suspend)
-	exception := inventory.ExceptionOf(cron)
-	switch {
-	case slices.ContainsFunc(owners, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == inventory.FieldManager }):
-		return health.Suspension{Git: true}
-	case exception != nil && !exception.Until.IsZero():
-		return health.Suspension{By: cmp.Or(exception.By, "somebody"), Until: exception.Until, Reason: exception.Reason}
-	case len(owners) > 0:
-		return health.Suspension{By: fmt.Sprintf("hand (%s)", owners[0].Manager)}
-	}
-	return health.Suspension{}
-}
-
 // runsOf returns the Jobs of one CronJob.
-func (c *Cluster) runsOf(ctx context.Context, cron *batchv1.CronJob) ([]health.Run, error) {
+func (r *Reader) runsOf(ctx context.Context, cron *batchv1.CronJob) ([]health.Run, error) {
 	var runs []health.Run
-	err := each(ctx, c.kubernetes.BatchV1().Jobs(cron.Namespace).List, func(job *batchv1.Job) {
+	err := each(ctx, r.cluster.Kubernetes().BatchV1().Jobs(cron.Namespace).List, func(job *batchv1.Job) {
 		if metav1.IsControlledBy(job, cron) {
 			runs = append(runs, health.ReadRun(job))
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot list the Jobs of cronjob/%s: %w", cron.Name, newFailure(err, c.host))
+		return nil, fmt.Errorf("cannot list the Jobs of cronjob/%s: %w", cron.Name, r.cluster.Explain(err))
 	}
 	return runs, nil
 }
 
 // cronJob reads one CronJob.
-func (c *Cluster) cronJob(ctx context.Context, namespace, name string) (*batchv1.CronJob, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	cron, err := c.kubernetes.BatchV1().CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
+func (r *Reader) cronJob(ctx context.Context, namespace, name string) (*batchv1.CronJob, error) {
+	cron, err := r.cluster.Kubernetes().BatchV1().CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("there is no cronjob/%s in namespace %s; kilter get cronjobs -A lists them all", name, namespace)
+		return nil, notFound("there is no cronjob/%s in namespace %s; kilter get cronjobs -A lists them all", name, namespace)
 	case err != nil:
-		return nil, fmt.Errorf("cannot read cronjob/%s: %w", name, newFailure(err, c.host))
+		return nil, fmt.Errorf("cannot read cronjob/%s: %w", name, r.cluster.Explain(err))
 	}
 	return cron, nil
 }
