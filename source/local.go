@@ -122,9 +122,14 @@ func (l *Local) Close() error { return l.store.objects.Close() }
 // inside the paths as by Fetch. Path of the Snapshot is "." always. Its errors are always *Error.
 func (l *Local) Snapshot(ctx context.Context, ref string, paths ...string) (Snapshot, error) {
 	snapshot, err := l.snapshot(ctx, ref, paths)
-	if err == nil {
-		return snapshot, nil
+	if err != nil {
+		return Snapshot{}, l.explain(ctx, err)
 	}
+	return snapshot, nil
+}
+
+// explain makes an *Error of whatever has kept a commit from being read.
+func (l *Local) explain(ctx context.Context, err error) *Error {
 	failure, known := errors.AsType[*Error](err)
 	switch {
 	case known:
@@ -138,7 +143,7 @@ func (l *Local) Snapshot(ctx context.Context, ref string, paths ...string) (Snap
 		failure = fail(StoreFailed, "git fsck says more", "cannot %s", printable(err.Error()))
 		failure.Err = err
 	}
-	return Snapshot{}, l.failed(failure)
+	return l.failed(failure)
 }
 
 // failed fills in what every Error of a local repository says.
@@ -152,7 +157,12 @@ func (l *Local) snapshot(ctx context.Context, ref string, paths []string) (Snaps
 	if err != nil {
 		return Snapshot{}, err
 	}
-	commit, root, err := l.store.peel(hash)
+	return l.at(ctx, target{want: hash, revision: name}, paths)
+}
+
+// at reads what is at the paths of a commit.
+func (l *Local) at(ctx context.Context, t target, paths []string) (Snapshot, error) {
+	commit, root, err := l.store.peel(t.want)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -180,7 +190,7 @@ func (l *Local) snapshot(ctx context.Context, ref string, paths []string) (Snaps
 			"commit %s holds no file at %s", id.Short(), enumerate(paths))
 	}
 	return Snapshot{
-		Commit: id, Revision: target{revision: name}.revisionAt(commit), Path: ".",
+		Commit: id, Revision: t.revisionAt(commit), Path: ".",
 		Tree: &Tree{store: l.store, dirs: w.dirs, rest: &rest{store: l.store, root: root, limit: w.limit, dirs: map[string]outside{}}},
 	}, nil
 }

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -235,4 +236,80 @@ func TestFindLocal(t *testing.T) {
 	if dir, _, found := source.FindLocal(filepath.Join(outside, "x")); found && strings.HasPrefix(dir, outside) {
 		t.Errorf("found a repository in %s", dir)
 	}
+}
+
+// TestLocalFetch reads each ref from the disk and from a server of the same repository: both find the same commit, under the same name.
+func TestLocalFetch(t *testing.T) {
+	o := newOrigin(t, gitserver.Options{})
+	first := o.push("prod/a", "1", "b", "outside")
+	o.must(o.repo.Tag(t.Context(), "v1.0.0", ""))
+	o.must(o.repo.Tag(t.Context(), "v1.1.0", "a message"))
+	o.must(o.repo.Branch(t.Context(), "team/feature"))
+	o.push("prod/a", "2")
+	o.must(o.repo.Push(t.Context(), "v1.0.0", "v1.1.0"))
+
+	for _, ref := range []source.Ref{
+		{},
+		{Branch: "team/feature"},
+		{Tag: "v1.0.0"},
+		{Tag: "v1.1.0"},
+		{SemVer: "1.x"},
+		{Name: "refs/heads/main"},
+		{Commit: first},
+		{Branch: "absent"},
+		{SemVer: ">=2"},
+		{Branch: "one", Tag: "two"},
+		{Commit: "1234567890123456789012345678901234567890"},
+	} {
+		for _, at := range []string{"", "prod", "absent", "../up"} {
+			t.Run(strings.Join([]string{ref.Branch, ref.Tag, ref.SemVer, string(ref.Commit), ref.Name, at}, " "), func(t *testing.T) {
+				want, wantErr := fetchOnce(t, source.Options{URL: o.url, AllowInsecure: true, Ref: ref, Path: at})
+				got, gotErr := fetchLocal(t, o.repo.Bare, ref, at)
+				if reasonOf(gotErr) != reasonOf(wantErr) {
+					t.Fatalf("on disk: %v; on the server: %v", gotErr, wantErr)
+				}
+				if wantErr != nil {
+					return
+				}
+				if got.Commit != want.Commit || got.Revision != want.Revision || got.Path != want.Path {
+					t.Errorf("on disk: %s %s %s; on the server: %s %s %s", got.Commit, got.Revision, got.Path, want.Commit, want.Revision, want.Path)
+				}
+				if on, at := content(t, got, "prod/a"), content(t, want, "prod/a"); on != at {
+					t.Errorf("prod/a on disk: %q; on the server: %q", on, at)
+				}
+			})
+		}
+	}
+}
+
+func fetchOnce(t *testing.T, options source.Options) (source.Snapshot, error) {
+	t.Helper()
+	options.Dir = t.TempDir()
+	repository, err := source.Open(options)
+	if err != nil {
+		return source.Snapshot{}, err
+	}
+	t.Cleanup(func() {
+		if err := repository.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return repository.Fetch(t.Context())
+}
+
+func fetchLocal(t *testing.T, dir string, ref source.Ref, at string) (source.Snapshot, error) {
+	t.Helper()
+	repository, err := source.OpenLocal(dir)
+	if err != nil {
+		return source.Snapshot{}, err
+	}
+	return repository.Fetch(t.Context(), ref, at)
+}
+
+func reasonOf(err error) source.Reason {
+	failure, _ := errors.AsType[*source.Error](err)
+	if failure == nil {
+		return ""
+	}
+	return failure.Reason
 }

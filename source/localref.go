@@ -26,8 +26,7 @@ func (l *Local) resolve(ref string) (plumbing.Hash, string, error) {
 	if digits := strings.ToLower(ref); fullCommit.MatchString(digits) {
 		hash := plumbing.NewHash(digits)
 		if !l.store.has(hash) {
-			return hash, "", fail(RefNotFound, "fetch it first; a shallow clone has only the newest commits",
-				"commit %s not found", digits)
+			return hash, "", l.absent(digits)
 		}
 		return hash, "", nil
 	}
@@ -52,6 +51,11 @@ func (l *Local) resolve(ref string) (plumbing.Hash, string, error) {
 		return hash, "", err
 	}
 	return plumbing.ZeroHash, "", l.unknown(ref)
+}
+
+// absent says that a commit is not here.
+func (l *Local) absent(digits string) *Error {
+	return fail(RefNotFound, "fetch it first; a shallow clone has only the newest commits", "commit %s not found", digits)
 }
 
 // reference reads a ref and follows it. The revision is that of HEAD's branch, and empty for all others.

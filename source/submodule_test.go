@@ -107,7 +107,7 @@ func TestSubmodulesThatAreRefused(t *testing.T) {
 	}{
 		"another host":            {url: other.URL + "/lib.git", reason: source.UnsupportedEntry, words: []string{"elsewhere than on the repository's own host"}},
 		"another protocol":        {url: "ssh://git@127.0.0.1/lib.git", reason: source.UnsupportedEntry, words: []string{"elsewhere"}},
-		"a local path":            {url: "/srv/lib.git", reason: source.UnsupportedEntry, words: []string{"cannot be fetched", "local paths"}},
+		"a local path":            {url: "/srv/lib.git", reason: source.UnsupportedEntry, words: []string{"cannot be fetched", "on the local disk"}},
 		"a helper":                {url: "ext::sh -c touch% /tmp/owned", reason: source.UnsupportedEntry, words: []string{"cannot be fetched"}},
 		"an option":               {url: "--upload-pack=touch", reason: source.UnsupportedEntry, words: []string{"cannot be fetched"}},
 		"credentials in the URL":  {url: "http://ann:" + canary + "@127.0.0.1/lib.git", reason: source.UnsupportedEntry, words: []string{"carries credentials"}},

@@ -23,6 +23,9 @@ func Redact(raw string) string {
 	if match := scpLike.FindStringSubmatch(raw); match != nil {
 		return printable(match[2] + ":" + match[3])
 	}
+	if dir, local := LocalPath(raw); local {
+		return printable(withoutUser(dir))
+	}
 	u, err := url.Parse(raw)
 	scheme, _, found := strings.Cut(raw, "://")
 	switch {
@@ -32,13 +35,16 @@ func Redact(raw string) string {
 	default:
 		return malformed
 	}
-	// A path may hold credentials too, when a whole URL was pasted after another.
-	path := u.Path
-	if at := strings.LastIndexByte(path, '@'); at >= 0 {
-		path = "/…" + path[at:]
-	}
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host}
-	return printable(shown.String() + path)
+	return printable(shown.String() + withoutUser(u.Path))
+}
+
+// withoutUser returns a path without what may be credentials, when a whole URL was pasted after another.
+func withoutUser(path string) string {
+	if at := strings.LastIndexByte(path, '@'); at >= 0 {
+		return "/…" + path[at:]
+	}
+	return path
 }
 
 func knownScheme(scheme string) bool {
@@ -63,6 +69,10 @@ func parseURL(raw string, allowInsecure bool) (*transport.Endpoint, *Error) {
 	if match := scpLike.FindStringSubmatch(raw); match != nil {
 		return sshEndpoint(transport.Endpoint{User: match[1], Host: match[2], Path: match[3]})
 	}
+	if _, local := LocalPath(raw); local {
+		return nil, fail(UnsupportedURL, useURL+"; kilter run -f and kilter plan -f read a local one as well",
+			"a repository on the local disk is not served here")
+	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
 		return nil, fail(InvalidURL, useURL, "the URL is malformed")
@@ -75,7 +85,7 @@ func parseURL(raw string, allowInsecure bool) (*transport.Endpoint, *Error) {
 				"plain http shows credentials and manifests to everyone on the way and lets them change both")
 		}
 	case "":
-		return nil, fail(UnsupportedURL, useURL, "local paths are not supported as a repository")
+		return nil, fail(UnsupportedURL, useURL, "it is neither a URL nor a path that begins with / or .")
 	default:
 		return nil, fail(UnsupportedURL, useURL, "this protocol is not supported")
 	}

@@ -43,9 +43,10 @@ func TestURLs(t *testing.T) {
 		"ssh://git@git.example.com/a%0Ab":                 {reason: source.InvalidURL, shown: `"ssh://git.example.com/a\nb"`},
 		"ssh://git@git.example.com":                       {reason: source.InvalidURL, shown: "ssh://git.example.com"},
 		"git://git.example.com/team":                      {reason: source.UnsupportedURL, shown: "git://git.example.com/team"},
-		"file:///srv/team":                                {reason: source.UnsupportedURL, shown: "file://(malformed URL)"},
-		"/srv/team":                                       {reason: source.UnsupportedURL, shown: "(malformed URL)"},
-		"./team":                                          {reason: source.UnsupportedURL, shown: "(malformed URL)"},
+		"file:///srv/team":                                {reason: source.UnsupportedURL, shown: "/srv/team"},
+		"file://srv/team":                                 {reason: source.UnsupportedURL, shown: "file://srv/team"},
+		"/srv/team":                                       {reason: source.UnsupportedURL, shown: "/srv/team"},
+		"./team":                                          {reason: source.UnsupportedURL, shown: "./team"},
 		"ext::sh -c 'echo " + canary + "'":                {reason: source.InvalidURL, shown: "(malformed URL)"},
 	} {
 		t.Run(url, func(t *testing.T) {

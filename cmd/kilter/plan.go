@@ -133,7 +133,7 @@ func (o *planOptions) commit(ctx context.Context, cluster *reconcile.Cluster) (s
 	if err != nil {
 		return nil, closing, err
 	}
-	repository, err := o.open(s.sync, cluster)
+	repository, err := o.openAny(s.sync, cluster)
 	if err != nil {
 		return nil, remove, err
 	}

@@ -10,16 +10,55 @@ import (
 	"kilter.dev/kilter/source"
 )
 
+// repository is where commits come from.
+type repository interface {
+	Fetch(context.Context) (source.Snapshot, error)
+	Close() error
+}
+
+// openAny opens the repository that the Sync of a file names, which may be one on this machine's disk.
+func (a *access) openAny(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (repository, error) {
+	dir, local := source.LocalPath(sync.Spec.Git.URL)
+	switch {
+	case !local:
+		return a.open(sync, cluster)
+	case sync.Spec.Git.Verify != nil:
+		return nil, errors.New("signatures are not verified in a local repository: remove spec.git.verify, or use the repository's URL on a server")
+	}
+	return localRepository{dir: dir, git: sync.Spec.Git}, nil
+}
+
+// localRepository is opened anew for each look: Git may have packed it meanwhile. What was read before stays open for those who still read it.
+type localRepository struct {
+	dir string
+	git v1alpha1.GitSource
+}
+
+func (l localRepository) Fetch(ctx context.Context) (source.Snapshot, error) {
+	repository, err := source.OpenLocal(l.dir)
+	if err != nil {
+		return source.Snapshot{}, err
+	}
+	return repository.Fetch(ctx, ref(l.git), l.git.Path)
+}
+
+// Close does nothing: no file stays open between reads.
+func (l localRepository) Close() error { return nil }
+
+func ref(git v1alpha1.GitSource) source.Ref {
+	return source.Ref{
+		Branch: git.Ref.Branch, Tag: git.Ref.Tag, SemVer: git.Ref.SemVer,
+		Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name,
+	}
+}
+
 // open opens the repository that a Sync names. Its credentials are read from the cluster at every fetch, so that a rotated Secret needs
 // no restart.
 func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.Repository, error) {
 	git := sync.Spec.Git
 	options := source.Options{
-		URL: git.URL,
-		Ref: source.Ref{
-			Branch: git.Ref.Branch, Tag: git.Ref.Tag, SemVer: git.Ref.SemVer,
-			Commit: source.Commit(git.Ref.Commit), Name: git.Ref.Name,
-		},
+		URL:           git.URL,
+		Ref:           ref(git),
 		Path:          git.Path,
 		Dir:           a.storeDir(sync),
 		Submodules:    git.Submodules,

@@ -131,7 +131,7 @@ type program struct {
 
 // followFile runs the loop of the one Sync that the file holds.
 func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
-	repository, err := p.open(sync, p.cluster)
+	repository, err := p.openAny(sync, p.cluster)
 	if err != nil {
 		return err
 	}
