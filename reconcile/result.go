@@ -225,7 +225,9 @@ func (r *Result) Message() string {
 			return r.ClusterError.Error()
 		}
 		return first(r.Blind)
-	case ApplyFailed, OwnershipConflict, ProgressingWithRetry, PruneFailed:
+	case ApplyFailed, OwnershipConflict, ProgressingWithRetry:
+		return first(r.Troubles()) + r.unpruned()
+	case PruneFailed:
 		return first(r.Troubles())
 	case PruneBlocked:
 		return fmt.Sprintf("prune is blocked: %s; set the annotation kilter.dev/allow-prune to the commit to allow it", r.Plan.PruneBlocked)
@@ -246,6 +248,20 @@ func more(n int) string {
 		return ""
 	}
 	return fmt.Sprintf(" (and %d more)", n-1)
+}
+
+// unpruned says how much would be deleted if everything else were applied.
+func (r *Result) unpruned() string {
+	n := 0
+	for _, action := range r.Plan.Actions {
+		if action.Op == diff.Delete {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return "; until then nothing is deleted: " + phrase.Count(n, "object") + " left Git"
 }
 
 func (r *Result) stillEnforced() string {

@@ -143,6 +143,9 @@ func newForecast(of *subject, found *reconcile.Forecast) *forecast {
 	for _, s := range found.Steps {
 		f.add(of, s)
 	}
+	if f.Summary.Delete > 0 && f.Summary.Refused+f.Summary.Conflict > 0 {
+		f.Notes = append(f.Notes, "Nothing is deleted while anything is refused or in conflict: what left Git stays until then.")
+	}
 	return f
 }
 
