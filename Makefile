@@ -13,7 +13,7 @@ CONTROLLER_GEN := go tool -modfile='$(ROOT)/tools/controller-gen/go.mod' control
 GOFUMPT        := go tool -modfile='$(ROOT)/tools/lint/go.mod' gofumpt
 GOLANGCI_LINT  := go tool -modfile='$(ROOT)/tools/lint/go.mod' golangci-lint
 HELM           := go tool -modfile='$(ROOT)/tools/helm/go.mod' helm
-MODULES        := . devcluster tools/controller-gen tools/helm tools/kubectl tools/lint tools/promtool
+MODULES        := . devcluster tools/controller-gen tools/helm tools/kubectl tools/lint
 
 # Asked only when something is linked.
 VERSION = $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
@@ -47,11 +47,11 @@ demo: build $(if $(DEMO_KUBECONFIG),,devcluster) ## watch a git push change a cl
 
 # Tests find the cluster in TEST_KUBECONFIG. Unless that is set, withcluster starts a dev cluster with a kubeconfig of its own,
 # whose path is new each time: so go test's cache holds for unit tests and never for tests that ask a cluster. One of its nodes runs
-# containers where the machine can; tests that need it are skipped elsewhere.
+# containers where the machine can; tests that need it are skipped elsewhere. So are those of alerts where Debian's packages prometheus and
+# prometheus-alertmanager are not installed.
 .PHONY: test
 test: build devcluster ## run every test, on a dev cluster or on the one TEST_KUBECONFIG names
 	$(HELM) version > /dev/null # built here, so that no test has to wait for it
-	GOFLAGS="$${GOFLAGS:-} -tags=remove_all_sd" go tool -n -modfile=tools/promtool/go.mod promtool > /dev/null
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
 	go build -o bin/withcluster ./internal/withcluster
 	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...
@@ -70,11 +70,12 @@ bench: build devcluster ## measure what is promised of speed and memory, each be
 	done
 
 .PHONY: generate
-generate: ## write what is made from code: deepcopy, CRDs and docs/metrics.md
+generate: ## write what is made from code: deepcopy, CRDs, dashboards and docs/metrics.md
 	$(call generate_into,api/v1alpha1)
 	mkdir -p charts/kilter/files/crds
 	cp api/v1alpha1/crds/*.yaml charts/kilter/files/crds/
 	go run ./internal/metricspage > docs/metrics.md
+	go run ./internal/dashboards charts/kilter/files/dashboards
 
 generate_into = $(CONTROLLER_GEN) object crd paths=./api/... output:object:dir=$(1) output:crd:dir=$(1)/crds
 

@@ -37,19 +37,18 @@ func rules(t *testing.T) []rule {
 	return all
 }
 
-// promtool runs the pinned promtool. The tag leaves out what it would take most of its build for; see tools/promtool/go.mod.
+// promtool runs the one that is installed, or skips the test. Debian's is of Prometheus 2.42, the oldest that the alerts are made for.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	read(t, "../../tools/promtool/go.mod")
-	build := exec.CommandContext(t.Context(), "go", "tool", "-n", "-modfile=tools/promtool/go.mod", "promtool")
-	build.Dir = "../.."
-	build.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -tags=remove_all_sd"))
-	build.Stderr = os.Stderr
-	path, err := build.Output()
+	path, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Fatalf("cannot build promtool: %v", err)
+		const need = "needs promtool: apt-get install -y prometheus"
+		if os.Getenv("CI") != "" {
+			t.Fatal(need)
+		}
+		t.Skip(need)
 	}
-	command := exec.CommandContext(t.Context(), strings.TrimSpace(string(path)), args...)
+	command := exec.CommandContext(t.Context(), path, args...)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, output)
 	}

@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"kilter.dev/kilter/internal/gitserver"
+)
+
+// report is a CronJob that nothing but the test starts.
+const report = `apiVersion: batch/v1
+kind: CronJob
+metadata: {name: report}
+spec:
+  schedule: 0 3 1 1 *
+  startingDeadlineSeconds: 600
+  jobTemplate: {spec: {backoffLimit: 0, template: {
+    metadata: {annotations: {devcluster.kilter.dev/exit-code: "0"}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}}
+`
+
+// watched is a Sync that Prometheus scrapes, with somebody to page.
+type watched struct {
+	*cluster
+	namespace string
+	repo      *gitserver.Repo
+	*pager
+	address string // of Kilter's metrics
+	sync    string // the file
+}
+
+// TestAlertsReachTheirReceiver breaks what a person on call is paged for: the repository, a commit, a Job, a CronJob, a DaemonSet whose pods
+// somebody has to delete, and Kilter itself. A real Prometheus and a real Alertmanager tell of each, and of its end after the repair.
+func TestAlertsReachTheirReceiver(t *testing.T) {
+	t.Parallel()
+	installed(t, "prometheus")
+	ctx, c := newCluster(t)
+	start := time.Now()
+	w := &watched{cluster: c, namespace: c.namespace(t, "alerts"), pager: newPager(t), address: freeAddress(t)}
+	nodes := c.pool(ctx, t, w.namespace, 2)
+	_, err := c.CoreV1().Nodes().Patch(ctx, nodes[1], types.MergePatchType, []byte(`{"metadata":{"labels":{"pool":null}}}`), metav1.PatchOptions{})
+	must(t, err) // the node that nobody plays
+	var url string
+	w.repo, url = repository(t, fstest.MapFS{
+		"prod/migrate.yaml": jobText{name: "migrate"}.file(),
+		"prod/report.yaml":  file(report),
+		"prod/agent.yaml":   agent(w.namespace, "{type: OnDelete}", ofItsPool),
+		"prod/web.yaml":     ofPods("{type: OnDelete}", ""),
+		"prod/a.yaml":       configMap("a"),
+	})
+	w.sync = syncFile(t, w.namespace, url, "")
+	manager := fmt.Sprintf("%q", alertmanager(ctx, t, w.pager.url))
+	classic := prometheus(ctx, t, w.address, manager)
+	native := prometheus(ctx, t, w.address, "", "--enable-feature=native-histograms")
+	w.until(ctx, t, "firing", "KilterAbsent")
+	stop := w.start(ctx, t)
+	w.until(ctx, t, "resolved", "KilterAbsent")
+
+	w.breakWorkloads(ctx, t)
+	w.breakRepository(ctx, t)
+	w.repairWorkloads(ctx, t)
+	stop()
+	w.until(ctx, t, "firing", "KilterAbsent")
+	w.start(ctx, t)
+	w.until(ctx, t, "resolved", "KilterAbsent")
+
+	w.checkTexts(t)
+	t.Run("dashboards", func(t *testing.T) { w.checkDashboards(ctx, t, classic, start) })
+	t.Run("dashboards of native histograms", func(t *testing.T) { w.checkDashboards(ctx, t, native, start) })
+}
+
+// start runs Kilter until all is well, and returns what kills it.
+func (w *watched) start(ctx context.Context, t *testing.T) (stop func()) {
+	t.Helper()
+	run := kilter(t, "run", "-f", w.sync, "--kubeconfig", w.kubeconfig, "--allow-insecure-git", "--listen", w.address)
+	line(ctx, t, run, "5 objects: 5 current")
+	return run.Kill
+}
+
+// trigger runs the CronJob to its end, which has the exit code.
+func (w *watched) trigger(ctx context.Context, t *testing.T, code int) {
+	t.Helper()
+	once(ctx, t, code, "trigger", "cronjob/report", "-n", w.namespace, "--wait", "--kubeconfig", w.kubeconfig)
+}
+
+// Which alerts tell of the broken workloads, and with which labels.
+func (w *watched) ofWorkloads() [][]string {
+	of := func(alert, label string) []string {
+		return []string{alert, "sync_namespace=" + w.namespace, "sync=e2e", "namespace=" + w.namespace, label}
+	}
+	return [][]string{
+		of("KilterJobFailed", "job_name=migrate"), of("KilterCronJobFailing", "cronjob=report"), of("KilterDaemonSetOutdated", "daemonset=agent"),
+		w.ofSync("KilterSyncFailed"),
+	}
+}
+
+func (w *watched) ofSync(alert string) []string {
+	return []string{alert, "namespace=" + w.namespace, "sync=e2e"}
+}
+
+// untilAll waits until all of the alerts have the status.
+func (w *watched) untilAll(ctx context.Context, t *testing.T, status string, alerts ...[]string) {
+	t.Helper()
+	for _, a := range alerts {
+		w.until(ctx, t, status, a[0], a[1:]...)
+	}
+}
+
+// breakWorkloads pushes a Job and a CronJob that fail, and templates that no pod runs until somebody deletes the old ones. Somebody changes
+// an object by hand as well, which is undone.
+func (w *watched) breakWorkloads(ctx context.Context, t *testing.T) {
+	t.Helper()
+	w.trigger(ctx, t, 0)
+	for _, file := range []string{"migrate", "report"} {
+		must(t, w.repo.Replace("prod/"+file+".yaml", `exit-code: "0"`, `exit-code: "1"`))
+	}
+	for _, name := range []string{"agent", "web"} {
+		must(t, w.repo.Replace("prod/"+name+".yaml", name+":1", name+":2"))
+	}
+	push(t, w.repo)
+	w.until(ctx, t, "firing", "KilterDaemonSetOutdated", "daemonset=agent") // so the CronJob's new template is there
+	w.trigger(ctx, t, 1)
+	_, err := w.CoreV1().ConfigMaps(w.namespace).Patch(ctx, "a", types.MergePatchType, []byte(`{"data":{"key":"mine"}}`), metav1.PatchOptions{})
+	must(t, err)
+	w.untilAll(ctx, t, "firing", w.ofWorkloads()...)
+}
+
+// breakRepository takes the repository away and gives it back, and pushes what the API server would refuse.
+func (w *watched) breakRepository(ctx context.Context, t *testing.T) {
+	t.Helper()
+	away := w.repo.Bare + ".away"
+	must(t, os.Rename(w.repo.Bare, away))
+	w.untilAll(ctx, t, "firing", w.ofSync("KilterFetchFailing"))
+	must(t, os.Rename(away, w.repo.Bare))
+	w.untilAll(ctx, t, "resolved", w.ofSync("KilterFetchFailing"))
+	must(t, w.repo.Write("prod/a.yaml", strings.Replace(string(configMap("a").Data), "key:", "k√y:", 1)))
+	push(t, w.repo)
+	w.untilAll(ctx, t, "firing", w.ofSync("KilterCommitRejected"))
+}
+
+// repairWorkloads mends everything in one push, runs the CronJob and deletes the outdated pods.
+func (w *watched) repairWorkloads(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for _, file := range []string{"migrate", "report"} {
+		must(t, w.repo.Replace("prod/"+file+".yaml", `exit-code: "1"`, `exit-code: "0"`))
+	}
+	must(t, w.repo.Write("prod/a.yaml", string(configMap("a").Data)))
+	push(t, w.repo)
+	w.untilAll(ctx, t, "resolved", w.ofSync("KilterCommitRejected"))
+	w.trigger(ctx, t, 0)
+	for _, app := range []string{"agent", "web"} {
+		must(t, w.CoreV1().Pods(w.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "app=" + app}))
+	}
+	w.untilAll(ctx, t, "resolved", w.ofWorkloads()...)
+}
+
+// checkTexts wants of every alert that fired what a person on call opens first, with nothing left to fill in.
+func (w *watched) checkTexts(t *testing.T) {
+	t.Helper()
+	for _, a := range w.fired {
+		name := a.Labels["alertname"]
+		page, ok := strings.CutPrefix(a.Annotations["runbook_url"], "https://kilter.dev/")
+		if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(page))); !ok || err != nil {
+			t.Errorf("the runbook of %s is %q: %v", name, a.Annotations["runbook_url"], err)
+		}
+		text := fmt.Sprint(a.Annotations)
+		if strings.Contains(text, "{{") || strings.Contains(text, "<no value>") || strings.Contains(text, "<error") {
+			t.Errorf("%s says %s", name, text)
+		}
+		if name != "KilterAbsent" && (!strings.Contains(a.Annotations["summary"], w.namespace) ||
+			!strings.HasSuffix(a.Annotations["dashboard_url"], "?var-namespace="+w.namespace+"&var-sync=e2e")) {
+			t.Errorf("%s does not say where: %s", name, text)
+		}
+	}
+}
