@@ -7,16 +7,10 @@ import (
 )
 
 // Before returns a function that tells which of the objects have to be done before one of them, sorted: the Namespace that it is in, the CRD that
-// defines its kind, what it Uses, and what it DependsOn. Objects that are not given are left out.
+// defines its kind, what it Uses, and what it DependsOn. The objects are sorted by ID, as those of a Set; what is not among them is left out.
 func Before(objects []*Object) func(*Object) []ID {
-	byID := func(a, b *Object) int { return a.ID.Compare(b.ID) }
-	if !slices.IsSortedFunc(objects, byID) {
-		objects = slices.SortedFunc(slices.Values(objects), byID)
-	}
-	e := edges{definedBy: map[schema.GroupKind]ID{}, given: func(id ID) bool {
-		_, found := (&Set{Objects: objects}).Find(id)
-		return found
-	}}
+	set := &Set{Objects: objects}
+	e := edges{definedBy: map[schema.GroupKind]ID{}, given: func(id ID) bool { _, found := set.Find(id); return found }}
 	for _, o := range objects {
 		if o.Defines != nil {
 			e.definedBy[*o.Defines] = o.ID

@@ -31,7 +31,7 @@ func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled := sync.OnceValue(newFieldSets)
+	compiled, setID := sync.OnceValue(newFieldSets), l.parent.ID()
 	ended := l.observer.ended()
 	now := l.clock()
 	all := make([]diff.Wanted, 0, len(l.set.Objects))
@@ -46,7 +46,7 @@ func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
 				wanted.Ceded = &ceded
 			}
 		}
-		wanted.Expected = l.sight.expectedOf(i, wanted.Object, l.parent.ID(), compiled)
+		wanted.Expected = l.sight.expectedOf(i, wanted.Object, setID, compiled)
 		wanted.Refused = l.attempts.conflict(wanted.Object, now)
 		if object.Run != nil {
 			wanted.Runs = l.runs(wanted.Object, ended)

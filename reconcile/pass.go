@@ -14,7 +14,6 @@ import (
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
-	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // pass is one look at everything and one step towards what Git says. It is the table of contents of this program.
@@ -31,7 +30,7 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 	if !l.decide(ctx, r, found) {
 		return r
 	}
-	if err := l.parent.widen(ctx, l.covering(), l.set); err != nil {
+	if err := l.parent.widen(ctx, l.parent.covering(l.sight.covered()), l.set); err != nil {
 		r.ClusterError = err
 		return r
 	}
@@ -203,12 +202,7 @@ func (l *Loop) choosePlaces() error {
 		}
 		return nil
 	}
-	wanted := placesOf(l.set)
-	l.sight.left(wanted)
-	for _, namespace := range l.sight.namespacesOfRuns() {
-		wanted[place{jobKind, namespace}] = true // the records of a Job that is gone and left Git have to go as well
-	}
-	for p := range wanted {
+	for p := range l.sight.covered() {
 		if err := add(p.kind, p.namespace); err != nil {
 			return err
 		}
@@ -328,19 +322,9 @@ func (l *Loop) outcome(r *Result) {
 	}
 }
 
-// covering returns contents that cover what is desired, what is still there of the set, the records of its runs, and kinds besides.
-func (l *Loop) covering(kinds ...schema.GroupKind) inventory.Contents {
-	places := placesOf(l.set)
-	l.sight.left(places)
-	for _, namespace := range l.sight.namespacesOfRuns() {
-		places[place{jobKind, namespace}] = true
-	}
-	return l.parent.covering(places, kinds...)
-}
-
 // settleInventory narrows the inventory to what is desired or still there.
 func (l *Loop) settleInventory(ctx context.Context, r *Result) error {
-	contents := l.covering(l.unresolved...)
+	contents := l.parent.covering(l.sight.covered(), l.unresolved...)
 	if contents.Equal(l.parent.stored) || len(r.Blind) > 0 {
 		return nil
 	}

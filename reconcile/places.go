@@ -1,6 +1,10 @@
 package reconcile
 
-import "kilter.dev/kilter/manifests"
+import (
+	"maps"
+
+	"kilter.dev/kilter/manifests"
+)
 
 // placesOf returns the places of what is desired: few, however many objects there are.
 func placesOf(set *manifests.Set) map[place]bool {
@@ -14,11 +18,17 @@ func placesOf(set *manifests.Set) map[place]bool {
 	return places
 }
 
-// left adds the places of what is still there of the set although nobody desires it.
-func (s *sight) left(places map[place]bool) {
+// covered returns the places of what is desired, of what is still there of the set, and of the Jobs that have records: those of a Job that is gone
+// and left Git have to go as well.
+func (s *sight) covered() map[place]bool {
+	places := maps.Clone(s.desired)
 	for id, live := range s.others {
 		if live.Member {
 			places[placeOf(id)] = true
 		}
 	}
+	for id := range s.own {
+		places[place{jobKind, id.Namespace}] = true
+	}
+	return places
 }

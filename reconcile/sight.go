@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"maps"
 	"slices"
 	"sync"
 
@@ -17,6 +16,7 @@ import (
 type sight struct {
 	set     *manifests.Set
 	objects []seen
+	desired map[place]bool              // the places of the set
 	others  map[manifests.ID]*diff.Live // that the set does not have
 
 	own      map[manifests.ID]*diff.Live // records of runs
@@ -45,7 +45,7 @@ func newSight() *sight {
 // follow makes another set the one to look at.
 func (s *sight) follow(set *manifests.Set) {
 	before, old := s.objects, s.set
-	s.set, s.objects = set, make([]seen, len(set.Objects))
+	s.set, s.objects, s.desired = set, make([]seen, len(set.Objects)), placesOf(set)
 	k := 0 // in before
 	leave := func() {
 		if live := before[k].observed; live != nil {
@@ -150,13 +150,4 @@ func (s *sight) all(yield func(*diff.Live) bool) {
 			return
 		}
 	}
-}
-
-// namespacesOfRuns returns the namespaces in which there are records.
-func (s *sight) namespacesOfRuns() []string {
-	namespaces := map[string]bool{}
-	for id := range s.own {
-		namespaces[id.Namespace] = true
-	}
-	return slices.Sorted(maps.Keys(namespaces))
 }

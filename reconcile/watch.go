@@ -39,8 +39,8 @@ type placeWatch struct {
 	news   map[manifests.ID]bool       // what has come, changed or gone since the loop's sight was refreshed
 	gone   map[manifests.ID]*diff.Live // what went since the pass began, lest the answer to an earlier apply bring it back
 	ended  map[manifests.ID]*diff.Live // by their records: Jobs that went, as they were seen last
-	synced bool                       // listed at least once
-	err    error                      // the last failure to list or watch; nil after a success
+	synced bool                        // listed at least once
+	err    error                       // the last failure to list or watch; nil after a success
 }
 
 var _ cache.TransformingStore = (*placeWatch)(nil)

@@ -16,7 +16,7 @@ import (
 
 // Input is all that a decision depends on.
 type Input struct {
-	// Desired is what one commit asks for, each ID once, with all that is known of each. Compute is fastest when it is sorted by ID.
+	// Desired is what one commit asks for, sorted by ID, each once, with all that is known of it.
 	Desired []Wanted
 	// Others is everything else that was seen in the cluster, each ID once: above all what is of the set and left Git.
 	Others []*Live
@@ -64,11 +64,8 @@ type Prune struct {
 func Compute(in Input) Plan {
 	var plan Plan
 	plan.Actions = make([]Action, 0, len(in.Desired))
-	sorted := true
 	for i := range in.Desired {
-		wanted := &in.Desired[i]
-		plan.Actions = append(plan.Actions, in.compare(wanted))
-		sorted = sorted && (i == 0 || in.Desired[i-1].ID.Compare(wanted.ID) < 0)
+		plan.Actions = append(plan.Actions, in.compare(&in.Desired[i]))
 	}
 
 	var leaving []leaver
@@ -89,7 +86,7 @@ func Compute(in Input) Plan {
 	for _, l := range leaving {
 		plan.Actions = append(plan.Actions, in.Prune.leave(l, plan.PruneBlocked))
 	}
-	if !sorted || len(leaving) > 0 {
+	if len(leaving) > 0 {
 		slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
 	}
 	in.order(&plan)
