@@ -6,28 +6,23 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Dependencies returns, for each object that has any, which of the objects have to be done before it, sorted: the Namespace that it is
-// in, the CRD that defines its kind, what it Uses, and what it DependsOn. Objects that are not given are left out.
-func Dependencies(objects []*Object) map[ID][]ID {
-	given := make(map[ID]bool, len(objects))
-	e := edges{given: func(id ID) bool { return given[id] }, definedBy: map[schema.GroupKind]ID{}}
+// Before returns a function that tells which of the objects have to be done before one of them, sorted: the Namespace that it is in, the CRD that
+// defines its kind, what it Uses, and what it DependsOn. The objects are sorted by ID, as those of a Set; what is not among them is left out.
+func Before(objects []*Object) func(*Object) []ID {
+	set := &Set{Objects: objects}
+	e := edges{definedBy: map[schema.GroupKind]ID{}, given: func(id ID) bool { _, found := set.Find(id); return found }}
 	for _, o := range objects {
-		given[o.ID] = true
 		if o.Defines != nil {
 			e.definedBy[*o.Defines] = o.ID
 		}
 	}
-	dependencies := map[ID][]ID{}
-	for _, o := range objects {
-		if before := e.from(o); len(before) > 0 {
-			ids := make([]ID, len(before))
-			for i, hop := range before {
-				ids[i] = hop.id
-			}
-			dependencies[o.ID] = ids
+	return func(o *Object) []ID {
+		var ids []ID
+		for _, hop := range e.from(o) {
+			ids = append(ids, hop.id)
 		}
+		return ids
 	}
-	return dependencies
 }
 
 // edges says what has to be done before an object.

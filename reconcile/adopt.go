@@ -36,7 +36,7 @@ func (w *write) adopt(ctx context.Context) error {
 		return w.join(ctx)
 	}
 	w.out.from = found.From
-	if w.object, err = w.loop.adoptable(ctx, w.object, reduce(w.loop.parent.ID(), w.object.ID, live)); err != nil {
+	if w.object, err = w.loop.adoptable(ctx, w.object, new(reduce(w.loop.parent.ID(), w.object.ID, live))); err != nil {
 		return err
 	}
 	if err := w.rewrite(ctx, live, found.Taken); err != nil {

@@ -32,20 +32,15 @@ func (a *attempts) of(id manifests.ID) (attempt, bool) {
 	return found, ok
 }
 
-// conflicts returns, for each object of a set that was somebody else's when it was tried last and is not to be tried now, why.
-func (a *attempts) conflicts(set *manifests.Set, now time.Time) map[manifests.ID]string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	found := map[manifests.ID]string{}
-	if len(a.by) == 0 {
-		return found
+// conflict returns why an object was somebody else's when it was tried last, as long as it is not to be tried again; or "".
+func (a *attempts) conflict(object *manifests.Object, now time.Time) string {
+	if len(a.by) == 0 { // read without the mutex: nothing is applied while a pass decides
+		return ""
 	}
-	for _, object := range set.Objects {
-		if last, ok := a.by[object.ID]; ok && last.refused() && !last.due(object, now) {
-			found[object.ID] = last.failure.Text
-		}
+	if last, ok := a.of(object.ID); ok && last.refused() && !last.due(object, now) {
+		return last.failure.Text
 	}
-	return found
+	return ""
 }
 
 // refused reports whether the object was found to be somebody else's; a fight over one of ours is something else.

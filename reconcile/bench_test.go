@@ -75,20 +75,18 @@ func (l *Loop) beginAsApplied(b *testing.B, tree gitTree) {
 		b.Fatal(err)
 	}
 	for p := range l.places {
-		l.observer.watches[p] = &placeWatch{
-			place: p, observer: l.observer, cancel: func() {}, synced: true,
-			live: map[manifests.ID]diff.Live{}, gone: map[manifests.ID]diff.Live{}, ended: map[manifests.ID]diff.Live{},
-		}
+		l.observer.watches[p] = &placeWatch{place: p, observer: l.observer, cancel: func() {}, synced: true}
+		l.observer.watches[p].forgetAll()
 	}
 	for _, object := range l.set.Objects {
 		live := l.asApplied(object)
-		l.observer.watches[placeOf(object.ID)].live[object.ID] = live
+		l.observer.watches[placeOf(object.ID)].put(live)
 		if object.Run != nil {
 			id := jobRunID(object.ID.Namespace, live.Job.Record)
-			l.observer.watches[placeOf(id)].live[id] = diff.Live{ID: id, Health: health.Health{Word: health.Current}, Run: &diff.Run{
+			l.observer.watches[placeOf(id)].put(&diff.Live{ID: id, Health: health.Health{Word: health.Current}, Run: &diff.Run{
 				Record: live.Job.Record, Sync: l.ledger.sync, Job: object.ID.Name, Number: 1, Identity: live.Job.Identity,
 				Outcome: diff.Complete, Created: time.Now(), Started: time.Now(), Told: true,
-			}}
+			}})
 		}
 	}
 	l.pass(b.Context(), nil) // writes the inventory

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,38 +25,39 @@ import (
 //	spec.suspend   an exception        somebody applies it (Exception)  its time is over, or somebody ends it
 //	spec.suspend   a queue of Jobs     it sets it (SuspendTaken)        the Job leaves the queue
 
-// desired returns the set as it is to be applied, and what was ceded of it.
-func (l *Loop) desired(ctx context.Context, live map[manifests.ID]diff.Live) (*manifests.Set, map[manifests.ID]diff.Ceded, error) {
-	scaled, err := l.scaled(ctx, live)
+// wanted returns what Git wants and may be looked at, each object as it is to be applied, with all that is known of it.
+func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
+	scaled, err := l.scaled(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	set, all := l.set, map[manifests.ID]diff.Ceded{}
+	compiled, setID := sync.OnceValue(newFieldSets), l.parent.ID()
+	ended := l.observer.ended()
 	now := l.clock()
+	all := make([]diff.Wanted, 0, len(l.set.Objects))
 	for i, object := range l.set.Objects {
-		observed, ok := live[object.ID]
-		if !ok {
+		if len(r.Blind) > 0 && l.invisible(object) {
 			continue
 		}
-		wanted, ceded := cede(object, observed, scaled[object.ID], now)
-		if ceded != (diff.Ceded{}) {
-			all[object.ID] = ceded
+		wanted := diff.Wanted{Object: object, Live: l.sight.objects[i].live}
+		if wanted.Live != nil {
+			applied, ceded := cede(object, wanted.Live, scaled[object.ID], now)
+			if wanted.Object = applied; ceded != (diff.Ceded{}) {
+				wanted.Ceded = &ceded
+			}
 		}
-		if wanted == object {
-			continue
+		wanted.Expected = l.sight.expectedOf(i, wanted.Object, setID, compiled)
+		wanted.Refused = l.attempts.conflict(wanted.Object, now)
+		if object.Run != nil {
+			wanted.Runs = l.runs(wanted.Object, ended)
 		}
-		if set == l.set {
-			copied := *l.set
-			copied.Objects = slices.Clone(l.set.Objects)
-			set = &copied
-		}
-		set.Objects[i] = wanted
+		all = append(all, wanted)
 	}
-	return set, all, nil
+	return all, nil
 }
 
 // adoptable returns an object as it is to be applied to one that exists and was not observed before.
-func (l *Loop) adoptable(ctx context.Context, object *manifests.Object, live diff.Live) (*manifests.Object, error) {
+func (l *Loop) adoptable(ctx context.Context, object *manifests.Object, live *diff.Live) (*manifests.Object, error) {
 	scaled, err := l.scaledAnyway(ctx, object, live)
 	if err != nil {
 		return object, err
@@ -66,7 +67,7 @@ func (l *Loop) adoptable(ctx context.Context, object *manifests.Object, live dif
 }
 
 // cede returns an object as it is to be applied, and why it is not, or not any more, as it was applied before.
-func cede(object *manifests.Object, live diff.Live, scaled bool, now time.Time) (*manifests.Object, diff.Ceded) {
+func cede(object *manifests.Object, live *diff.Live, scaled bool, now time.Time) (*manifests.Object, diff.Ceded) {
 	if scaled {
 		return without(object, inventory.Replicas), diff.Ceded{Before: object.Hash, Reason: "an autoscaler has taken over its replicas"}
 	}

@@ -65,7 +65,7 @@ func TestCede(t *testing.T) {
 		{"no autoscaler any more", three, noCount, nil, false, three, diff.Ceded{Before: hash(noCount), Reason: "spec.replicas is Git's again"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			live := diff.Live{Exception: c.exception}
+			live := &diff.Live{Exception: c.exception}
 			if c.applied != "" {
 				live.Applied = hash(c.applied)
 			}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -18,13 +19,15 @@ const mostAsked = 20
 func (l *Loop) named(ctx context.Context, in diff.Input) diff.Plan {
 	plan := diff.Compute(in)
 	asked := 0
-	for _, action := range plan.Actions {
+	for i := range plan.Actions {
+		action := &plan.Actions[i]
 		if !action.Drifted || action.Live.Owners != nil || asked == mostAsked {
 			continue
 		}
 		asked++
 		if owners, err := l.owners(ctx, action.ID); err == nil {
-			in.Live[action.ID] = l.observer.owned(*action.Live, owners)
+			k := slices.IndexFunc(in.Desired, func(w diff.Wanted) bool { return w.Object == action.Object })
+			in.Desired[k].Live = l.observer.owned(action.Live, owners)
 		}
 	}
 	if asked == 0 {
@@ -41,18 +44,17 @@ func (l *Loop) owners(ctx context.Context, id manifests.ID) (*metav1.PartialObje
 }
 
 // owned returns what was observed of an object with who owns its fields, and keeps that as long as nobody changes ours again.
-func (o *observer) owned(live diff.Live, object *metav1.PartialObjectMetadata) diff.Live {
+func (o *observer) owned(live *diff.Live, object *metav1.PartialObjectMetadata) *diff.Live {
 	if entry := inventory.Entry(object); entry == nil || fieldsHash(entry.FieldsV1.GetRawBytes()) != live.Fields {
 		return live // it has changed meanwhile, and the event that tells so is on its way
 	}
-	live.Owners = object.ManagedFields
+	own := func(live *diff.Live) { live.Owners = object.ManagedFields }
 	if w := o.watches[placeOf(live.ID)]; w != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if known, ok := w.live[live.ID]; ok && known.Fields == live.Fields {
-			known.Owners = live.Owners
-			w.live[live.ID] = known
+			w.put(with(known, own))
 		}
 	}
-	return live
+	return with(live, own)
 }

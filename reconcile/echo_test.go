@@ -125,14 +125,14 @@ func newEchoed(t testing.TB, cluster *Cluster, loader *manifests.Loader) *Loop {
 }
 
 // asApplied is what a cluster holds of an object that was applied and that nobody has touched since.
-func (l *Loop) asApplied(object *manifests.Object) diff.Live {
-	live := diff.Live{
+func (l *Loop) asApplied(object *manifests.Object) *diff.Live {
+	live := &diff.Live{
 		ID: object.ID, UID: "uid", ResourceVersion: "1", Member: true, Applied: object.Hash, Fields: "fields of " + object.Hash,
 		DependsOn: object.DependsOn, Health: health.Health{Word: health.Current},
 	}
 	if object.Run != nil {
-		live.Job = &diff.JobState{Record: object.ID.Name + "-1", Identity: l.identity(object, l.set), Outcome: diff.Complete}
+		live.Job = &diff.JobState{Record: object.ID.Name + "-1", Identity: l.identity(object), Outcome: diff.Complete}
 	}
-	l.expected.set(object, live.Fields)
+	l.sight.expect(object, live.Fields)
 	return live
 }

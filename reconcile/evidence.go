@@ -34,7 +34,7 @@ const masked = "***"
 
 // tell puts on record how the last container of a run ended and what it said last, beside the passes: a kubelet may take its time, and pods
 // go with their Job.
-func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job diff.Live) {
+func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job *diff.Live) {
 	if run.Told || job.Job.Outcome == "" && job.Health.Word != health.Failed || !l.ledger.asks(record) {
 		return
 	}
@@ -82,7 +82,7 @@ type lastEnd struct {
 }
 
 // lastContainer returns how the last container of a run ended: the last that failed, or, when none did, the last; nil when none has ended.
-func (g *ledger) lastContainer(ctx context.Context, job diff.Live) (*lastEnd, error) {
+func (g *ledger) lastContainer(ctx context.Context, job *diff.Live) (*lastEnd, error) {
 	pods, err := g.cluster.kubernetes.CoreV1().Pods(job.ID.Namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID), Limit: 500,
 	})

@@ -28,12 +28,11 @@ type Exception struct {
 
 // exceptions returns the exceptions on the objects of a set, the one that ends first foremost. One that is over and still there could not be
 // ended.
-func exceptions(set *manifests.Set, live map[manifests.ID]diff.Live) []Exception {
+func (s *sight) exceptions() []Exception {
 	var all []Exception
-	for _, object := range set.Objects {
-		if e := live[object.ID].Exception; e != nil {
-			observed := live[object.ID]
-			all = append(all, Exception{Exception: *e, ID: object.ID, Live: &observed, Origin: object.Origin})
+	for i, object := range s.set.Objects {
+		if live := s.objects[i].live; live != nil && live.Exception != nil {
+			all = append(all, Exception{Exception: *live.Exception, ID: object.ID, Live: live, Origin: object.Origin})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Exception) int { return a.Until.Compare(b.Until) })
@@ -66,8 +65,7 @@ func (w *write) endException(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live := w.loop.observer.record(w.object.ID, without)
-	w.out.live = &live
+	w.out.live = w.loop.observer.record(w.object.ID, without)
 	return nil
 }
 

@@ -3,8 +3,6 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"sync"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/client/applyconfiguration"
@@ -149,48 +147,31 @@ func (f fieldSets) expected(object *manifests.Object, m marks) (string, bool) {
 	return fieldsHash(fields), true
 }
 
-// expectations remember the field set that each applied object has while nobody disturbs it.
-type expectations struct {
-	mu sync.Mutex
-	by map[manifests.ID]expectation
-}
-
-// expectation is what one manifest came to when it was applied.
+// expectation is what one manifest came to when it was applied: the field set that the object has while nobody disturbs it.
 type expectation struct{ hash, fields string }
 
-// set takes what the server answered to an apply.
-func (e *expectations) set(object *manifests.Object, fields string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.by[object.ID] = expectation{object.Hash, fields}
+// expect takes what the server answered to an apply.
+func (s *sight) expect(object *manifests.Object, fields string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, wanted := s.index(object.ID); wanted {
+		s.objects[i].expected = expectation{object.Hash, fields}
+	}
 }
 
-// of returns what is expected of the objects of a set. What another process applied is computed from the manifest, so that a
-// restart needs no request to see that nothing has changed.
-func (e *expectations) of(set *manifests.Set, live map[manifests.ID]diff.Live, setID string) map[manifests.ID]string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var compiled fieldSets
-	all := make(map[manifests.ID]string, len(set.Objects))
-	for _, object := range set.Objects {
-		if remembered := e.by[object.ID]; remembered.hash == object.Hash {
-			all[object.ID] = remembered.fields
-			continue
-		}
-		delete(e.by, object.ID)
-		found, exists := live[object.ID]
-		if !exists || found.Applied != object.Hash {
-			continue
-		}
-		if compiled == nil {
-			compiled = newFieldSets()
-		}
-		if fields, known := compiled.expected(object, marks{setID, found.Job}); known {
-			all[object.ID], e.by[object.ID] = fields, expectation{object.Hash, fields}
-		}
+// expectedOf returns what is expected of the i-th object of the set, as it is to be applied; empty when that is not known. What another process
+// applied is computed from the manifest, so that a restart needs no request to see that nothing has changed.
+func (s *sight) expectedOf(i int, object *manifests.Object, setID string, compiled func() fieldSets) string {
+	seen := &s.objects[i]
+	switch {
+	case seen.expected.hash == object.Hash:
+		return seen.expected.fields
+	case seen.live == nil || seen.live.Applied != object.Hash:
+		return ""
 	}
-	if len(e.by) > len(all) { // something has left Git
-		maps.DeleteFunc(e.by, func(id manifests.ID, _ expectation) bool { _, wanted := all[id]; return !wanted })
+	fields, known := compiled().expected(object, marks{setID, seen.live.Job})
+	if known {
+		seen.expected = expectation{object.Hash, fields}
 	}
-	return all
+	return fields
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -65,13 +66,14 @@ func (f *fights) slowed(object *manifests.Object, now time.Time) *Failure {
 		"somebody keeps changing it: it was applied %d times in a row, and is applied more slowly now; %s", known.applies, last)}
 }
 
-// ongoing counts the objects that have been applied again and again, the last time not long ago.
+// ongoing counts the objects that have been applied again and again, the last time not long ago. It forgets those that have come to rest.
 func (f *fights) ongoing(now time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	maps.DeleteFunc(f.by, func(_ manifests.ID, known fight) bool { return now.Sub(known.last) >= calm })
 	n := 0
 	for _, known := range f.by {
-		if known.applies >= freeApplies && now.Sub(known.last) < calm {
+		if known.applies >= freeApplies {
 			n++
 		}
 	}
@@ -82,11 +84,8 @@ func (f *fights) ongoing(now time.Time) int {
 func (f *fights) keep(set *manifests.Set) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	kept := make(map[manifests.ID]fight, len(f.by))
-	for _, object := range set.Objects {
-		if known, ok := f.by[object.ID]; ok {
-			kept[object.ID] = known
-		}
-	}
-	f.by = kept
+	maps.DeleteFunc(f.by, func(id manifests.ID, _ fight) bool {
+		_, wanted := set.Find(id)
+		return !wanted
+	})
 }

@@ -52,7 +52,7 @@ func (l *Loop) Forecast(ctx context.Context) (*Forecast, error) {
 		return nil, ctx.Err()
 	}
 	f := &Forecast{Result: l.begin()}
-	if _, decided := l.decide(ctx, f.Result, &found); decided {
+	if l.decide(ctx, f.Result, &found) {
 		f.Steps = l.steps(ctx, f.Plan)
 	}
 	return f, ctx.Err()

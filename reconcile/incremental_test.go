@@ -70,7 +70,7 @@ func follow(t *testing.T, cluster *Cluster, seed uint64, tally *tally) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	repository := newEdited(random)
 	lasting := newEchoed(t, cluster, manifests.NewLoader(manifests.Options{}))
-	live := map[manifests.ID]diff.Live{}
+	live := map[manifests.ID]*diff.Live{}
 	namespace := ""
 	for step := range editsPerSequence + 1 {
 		if step > 0 {
@@ -82,9 +82,8 @@ func follow(t *testing.T, cluster *Cluster, seed uint64, tally *tally) {
 		}
 		snapshot := source.Snapshot{Commit: source.Commit(fmt.Sprint(step)), Revision: fmt.Sprint(step), Tree: newGitTree(repository.files), Path: root}
 		afresh := newEchoed(t, cluster, manifests.NewLoader(manifests.Options{}))
-		afresh.expected.by = maps.Clone(lasting.expected.by)
 		got, plan := decided(t, lasting, snapshot, namespace, live)
-		want, truth := decided(t, afresh, snapshot, namespace, live)
+		want, truth := decided(t, afresh, snapshot, namespace, live, lasting)
 		if !reflect.DeepEqual(want, got) || !reflect.DeepEqual(truth, plan) {
 			t.Fatalf("-seed %d -sequences 1, after %s:\n-afresh +lasting\n%s%s", seed, strings.Join(repository.done, "; "),
 				cmp.Diff(rendered(want), rendered(got)), cmp.Diff(planned(truth), planned(plan)))
@@ -95,15 +94,30 @@ func follow(t *testing.T, cluster *Cluster, seed uint64, tally *tally) {
 	}
 }
 
-// decided returns what a loop finds in a commit, and what it wants to do about it.
-func decided(t *testing.T, l *Loop, snapshot source.Snapshot, namespace string, live map[manifests.ID]diff.Live) (*manifests.Set, diff.Plan) {
+// decided returns what a loop finds in a commit, and what it wants to do about it, when it expects what others know.
+func decided(t *testing.T, l *Loop, snapshot source.Snapshot, namespace string, live map[manifests.ID]*diff.Live, knows ...*Loop) (*manifests.Set, diff.Plan) {
 	t.Helper()
 	l.sync.Spec.TargetNamespace, l.snapshot = namespace, snapshot
 	r := l.begin()
 	if err := l.load(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	plan, err := l.plan(t.Context(), r, live)
+	for _, other := range knows {
+		for i, object := range l.set.Objects {
+			if at, wanted := other.sight.index(object.ID); wanted {
+				l.sight.objects[i].expected = other.sight.objects[at].expected
+			}
+		}
+	}
+	for known := range l.sight.all {
+		if live[known.ID] == nil {
+			l.sight.put(known.ID, nil)
+		}
+	}
+	for id, seen := range live {
+		l.sight.put(id, seen)
+	}
+	plan, err := l.plan(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +125,7 @@ func decided(t *testing.T, l *Loop, snapshot source.Snapshot, namespace string, 
 }
 
 // settleOn makes live what it is once a plan was acted on.
-func (l *Loop) settleOn(plan diff.Plan, live map[manifests.ID]diff.Live) {
+func (l *Loop) settleOn(plan diff.Plan, live map[manifests.ID]*diff.Live) {
 	for _, action := range plan.Changes() {
 		if action.Op == diff.Delete {
 			delete(live, action.ID)
@@ -122,15 +136,14 @@ func (l *Loop) settleOn(plan diff.Plan, live map[manifests.ID]diff.Live) {
 }
 
 // disturb has somebody else edit an object, or delete one.
-func disturb(random *rand.Rand, live map[manifests.ID]diff.Live) {
+func disturb(random *rand.Rand, live map[manifests.ID]*diff.Live) {
 	for _, id := range slices.SortedFunc(maps.Keys(live), manifests.ID.Compare) {
 		object := live[id]
 		switch random.IntN(12) {
 		case 0:
 			delete(live, id)
 		case 1:
-			object.Fields, object.ReplicasTaken = "edited", true
-			live[id] = object
+			live[id] = with(object, func(live *diff.Live) { live.Fields, live.ReplicasTaken = "edited", true })
 		}
 	}
 }

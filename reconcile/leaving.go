@@ -10,15 +10,15 @@ import (
 )
 
 // leaving counts what left Git and is on its way out, and tells of what does not get there.
-func (l *Loop) leaving(r *Result, live map[manifests.ID]diff.Live, deleted map[manifests.ID]bool) {
+func (l *Loop) leaving(r *Result, deleted map[manifests.ID]bool) {
 	stuck := slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Op == diff.Delete && c.Failure != nil })
 	terminating := map[manifests.ID]bool{} // whether there is hope
 	for _, action := range r.Plan.Actions {
 		if action.Object != nil {
 			continue
 		}
-		found, exists := live[action.ID]
-		if !exists || action.Op == diff.Keep || found.Health.Word != health.Terminating {
+		found := l.sight.of(action.ID)
+		if found == nil || action.Op == diff.Keep || found.Health.Word != health.Terminating {
 			continue
 		}
 		late := l.waiting.late(action.ID, found.Health, l.sync.Spec.Timeout.Duration, l.clock())
@@ -36,7 +36,7 @@ func (l *Loop) leaving(r *Result, live map[manifests.ID]diff.Live, deleted map[m
 			continue
 		}
 		// A deletion that the plan wants and that was withheld is on nobody's way, and so is what waits for one that does not come about.
-		_, exists := live[action.ID]
+		exists := l.sight.of(action.ID) != nil
 		_, ends := terminating[action.ID]
 		waits := action.Op == diff.Wait && !ends && !stuck || deleted[action.ID] && !ends
 		if exists && (waits || terminating[action.ID]) {

@@ -77,12 +77,9 @@ type Loop struct {
 	listed       map[place]bool // every place that was listed since the loop began
 	blind        map[place]bool // the places that Kilter may not look into
 	unrecordable bool           // runs of Jobs cannot be put on record
-	expected     expectations
+	sight        *sight
 	ledger       *ledger
-	recorded     map[manifests.ID][]diff.Run // the runs on record of each Job when the pass was planned, the oldest first
-	taken        map[manifests.ID][]diff.Run // those of other Syncs
-	planned      map[manifests.ID]diff.Runs  // what the plan knows of the runs of each Job
-	rehearses    bool                        // nothing is to be changed in the cluster
+	rehearses    bool // nothing is to be changed in the cluster
 	attempts     attempts
 	fights       fights
 	waiting      waiting
@@ -106,7 +103,7 @@ func NewLoop(o Options) (*Loop, error) {
 		hurried:  make(chan struct{}, 1),
 		allows:   o.Sync.Annotations[v1alpha1.AllowPruneAnnotation],
 		looks:    looks{fetch: o.Fetch, interval: o.Sync.Spec.Interval.Duration, clock: o.Clock, found: make(chan look, 1)},
-		expected: expectations{by: map[manifests.ID]expectation{}},
+		sight:    newSight(),
 		attempts: attempts{by: map[manifests.ID]attempt{}},
 		fights:   fights{by: map[manifests.ID]fight{}},
 		waiting:  waiting{},

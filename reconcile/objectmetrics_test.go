@@ -24,10 +24,10 @@ import (
 
 // watched are schedules of CronJobs that were watched, one for each Cron, and the runs of their namespace.
 func watched(clock func() time.Time, crons ...health.Cron) (*schedules, *runWatch) {
-	w := &placeWatch{place: place{cronJobKind, "shop"}, live: map[manifests.ID]diff.Live{}}
+	w := &placeWatch{place: place{cronJobKind, "shop"}, live: map[manifests.ID]*diff.Live{}}
 	for i, cron := range crons {
 		id := manifests.ID{Group: "batch", Kind: "CronJob", Namespace: "shop", Name: fmt.Sprintf("report-%d", i)}
-		w.live[id] = diff.Live{ID: id, UID: types.UID(fmt.Sprint(i)), Member: true, Cron: &cron}
+		w.live[id] = &diff.Live{ID: id, UID: types.UID(fmt.Sprint(i)), Member: true, Cron: &cron}
 	}
 	s := newSchedules(clock)
 	runs := &runWatch{}

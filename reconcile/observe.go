@@ -48,6 +48,7 @@ type observer struct {
 	setID    string
 	sync     string // "namespace/name"
 	watches  map[place]*placeWatch
+	dropped  []*placeWatch // that ended since the loop's sight was refreshed
 	running  sync.WaitGroup
 	crons    *schedules    // of the CronJobs watched; nil when nobody asks
 	changed  chan struct{} // holds one token when something that decides has changed since it was last taken
@@ -77,6 +78,7 @@ func (o *observer) watch(ctx context.Context, places map[place]resource) error {
 		if _, wanted := places[p]; !wanted {
 			w.cancel()
 			delete(o.watches, p)
+			o.dropped = append(o.dropped, w)
 		}
 	}
 	for p, r := range places {
@@ -101,52 +103,40 @@ func (o *observer) watch(ctx context.Context, places map[place]resource) error {
 // wait returns when every watch has ended; the observer's context has to be done.
 func (o *observer) wait() { o.running.Wait() }
 
-// live returns every object observed, save the records of runs.
-func (o *observer) live() map[manifests.ID]diff.Live {
-	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
-		if w.place.kind == jobRunKind {
-			return nil
+// news tells what has come, changed or gone since it was called last; nil is what is gone.
+func (o *observer) news(each func(manifests.ID, *diff.Live)) {
+	for _, w := range o.dropped {
+		w.mu.Lock()
+		for id := range w.live {
+			each(id, nil)
 		}
-		return w.live
-	})
-}
-
-// runs returns every record of a run: the set's own, and those of others in the same namespaces.
-func (o *observer) runs() (own, others map[manifests.ID]diff.Live) {
-	others = map[manifests.ID]diff.Live{}
-	own = o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
-		if w.place.kind != jobRunKind {
-			return nil
+		for id := range w.news {
+			each(id, nil)
 		}
-		return w.live
-	})
-	maps.DeleteFunc(own, func(id manifests.ID, record diff.Live) bool {
-		foreign := record.Run == nil || record.Run.Sync != o.sync
-		if foreign {
-			others[id] = record
+		w.mu.Unlock()
+	}
+	o.dropped = nil
+	for _, w := range o.watches {
+		w.mu.Lock()
+		for id := range w.news {
+			each(id, w.live[id])
 		}
-		return foreign
-	})
-	return own, others
+		if len(w.news) > 0 {
+			w.news = map[manifests.ID]bool{}
+		}
+		w.mu.Unlock()
+	}
 }
 
 // ended returns the Jobs that went, as they were seen last, by the records of their runs.
-func (o *observer) ended() map[manifests.ID]diff.Live {
-	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live { return w.ended })
-}
-
-func (o *observer) seen(of func(*placeWatch) map[manifests.ID]diff.Live) map[manifests.ID]diff.Live {
-	n := 0
-	for _, w := range o.watches {
-		w.mu.Lock()
-		n += len(of(w))
-		w.mu.Unlock()
-	}
-	all := make(map[manifests.ID]diff.Live, n) // growing step by step would cost more than all else that a quiet pass does
-	for _, w := range o.watches {
-		w.mu.Lock()
-		maps.Copy(all, of(w))
-		w.mu.Unlock()
+func (o *observer) ended() map[manifests.ID]*diff.Live {
+	all := map[manifests.ID]*diff.Live{}
+	for p, w := range o.watches {
+		if p.kind == jobKind {
+			w.mu.Lock()
+			maps.Copy(all, w.ended)
+			w.mu.Unlock()
+		}
 	}
 	return all
 }
@@ -164,7 +154,7 @@ func (o *observer) settled(record manifests.ID) {
 func (o *observer) forget(record manifests.ID) {
 	if w := o.watches[placeOf(record)]; w != nil {
 		w.mu.Lock()
-		delete(w.live, record)
+		w.remove(record)
 		w.mu.Unlock()
 	}
 }
@@ -213,12 +203,12 @@ func (o *observer) synced(known map[place]bool) map[place]bool {
 }
 
 // record takes what the server answered to an apply as observed.
-func (o *observer) record(id manifests.ID, object *metav1.PartialObjectMetadata) diff.Live {
+func (o *observer) record(id manifests.ID, object *metav1.PartialObjectMetadata) *diff.Live {
 	live := reduce(o.setID, id, object)
 	if w := o.watches[placeOf(id)]; w != nil {
-		live = w.record(live)
+		return w.record(live)
 	}
-	return live
+	return &live
 }
 
 // deleted notes that the server has accepted the deletion of an object: it is going, even before the watch tells so.
@@ -241,8 +231,8 @@ func (o *observer) start(p place, r resource) *placeWatch {
 	ctx, cancel := context.WithCancel(klog.NewContext(o.ctx, quiet))
 	w := &placeWatch{
 		place: p, whole: whole(p.kind), gvk: r.gvr.GroupVersion().WithKind(p.kind.Kind), observer: o, cancel: cancel,
-		live: map[manifests.ID]diff.Live{}, gone: map[manifests.ID]diff.Live{}, ended: map[manifests.ID]diff.Live{},
 	}
+	w.forgetAll()
 	cluster := o.cluster
 	if p.kind == jobRunKind {
 		cluster = o.own

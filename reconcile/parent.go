@@ -17,7 +17,6 @@ import (
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
-	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/inventory"
 )
 
@@ -169,10 +168,10 @@ func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) er
 		"namespace %s does not exist: create it (kubectl create namespace %[1]s), or add its manifest to the repository", p.Namespace)}
 }
 
-// covering returns contents that cover what is desired, what is still there of the set, and kinds besides.
-func (p *parentStore) covering(set *manifests.Set, live map[manifests.ID]diff.Live, kinds ...schema.GroupKind) inventory.Contents {
+// covering returns contents that cover places, and kinds besides.
+func (p *parentStore) covering(places map[place]bool, kinds ...schema.GroupKind) inventory.Contents {
 	namespaces := []string{p.Namespace} // which the annotations imply
-	for covered := range placesOf(set, live) {
+	for covered := range places {
 		kinds = append(kinds, covered.kind)
 		namespaces = append(namespaces, covered.namespace)
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,7 +14,6 @@ import (
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
-	"kilter.dev/kilter/reconcile/inventory"
 )
 
 // pass is one look at everything and one step towards what Git says. It is the table of contents of this program.
@@ -27,11 +27,10 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		return r
 	}
 
-	live, decided := l.decide(ctx, r, found)
-	if !decided {
+	if !l.decide(ctx, r, found) {
 		return r
 	}
-	if err := l.parent.widen(ctx, l.covering(live), l.set); err != nil {
+	if err := l.parent.widen(ctx, l.parent.covering(l.sight.covered()), l.set); err != nil {
 		r.ClusterError = err
 		return r
 	}
@@ -47,39 +46,39 @@ func (l *Loop) pass(ctx context.Context, found *look) *Result {
 		l.timed(r, "prune", func() { r.Changes = append(r.Changes, l.prune(ctx, r.Plan, l.places)...) })
 	}
 
+	l.sight.refresh(l.observer)
 	l.timed(r, "record", func() { r.ClusterError = l.keepRecords(ctx, whole && *l.sync.Spec.Prune && r.Plan.PruneBlocked == "") })
 
-	live = l.rollouts.overlay(l.set, r, l.observer.live())
-	l.outcome(r, live)
+	l.sight.refresh(l.observer)
+	l.rollouts.overlay(l.sight, r)
+	l.outcome(r)
 	l.observer.words.quotes(r)
-	own, _ := l.observer.runs()
-	l.sightings.runs(r, l.set, own)
-	if err := l.settleInventory(ctx, r, live); err != nil {
+	l.sightings.runs(r, l.sight)
+	if err := l.settleInventory(ctx, r); err != nil {
 		r.ClusterError = err
 	}
 	return r
 }
 
 // decide is the half of a pass that changes nothing: what Git says, what the cluster says, and what has to be done about the difference.
-// It returns what the cluster holds, or false when there is nothing to act on. A commit that could not be loaded yet is a ClusterError of
-// r although the one before it is acted on.
-func (l *Loop) decide(ctx context.Context, r *Result, found *look) (map[manifests.ID]diff.Live, bool) {
+// It returns false when there is nothing to act on. A commit that could not be loaded yet is a ClusterError of r although the one before it is
+// acted on.
+func (l *Loop) decide(ctx context.Context, r *Result, found *look) bool {
 	l.take(r, found)
 	l.timed(r, "load", func() { r.ClusterError = l.load(ctx, r) })
 	if l.set == nil {
-		return nil, false
+		return false
 	}
-	var live map[manifests.ID]diff.Live
 	var err error
-	l.timed(r, "observe", func() { live, err = l.observe(ctx, r) })
+	l.timed(r, "observe", func() { err = l.observe(ctx, r) })
 	if err == nil {
-		l.timed(r, "plan", func() { r.Plan, err = l.plan(ctx, r, live) })
+		l.timed(r, "plan", func() { r.Plan, err = l.plan(ctx, r) })
 	}
 	if err != nil {
 		r.ClusterError = err
-		return nil, false
+		return false
 	}
-	return live, true
+	return true
 }
 
 // take takes over what a look at the repository found.
@@ -140,36 +139,38 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 		return nil
 	}
 	l.set, l.commit, l.revision = set, l.snapshot.Commit, l.snapshot.Revision
+	l.sight.follow(set)
 	l.waiting.keep(set, nil)
 	l.fights.keep(set)
 	l.placesDue = true
 	return nil
 }
 
-// observe makes the watches cover what is desired and what may still be there, and returns what they hold. A place that Kilter may not look
-// into is left out, with the objects that belong there: the rest goes on. Any other trouble ends the pass.
-func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Live, error) {
+// observe makes the watches cover what is desired and what may still be there, and takes over what they have seen. A place that Kilter may not
+// look into is left out, with the objects that belong there: the rest goes on. Any other trouble ends the pass.
+func (l *Loop) observe(ctx context.Context, r *Result) error {
 	if err := l.parent.load(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	unrecordable := l.recordable(ctx)
 	if (unrecordable != nil) != l.unrecordable {
 		l.unrecordable, l.placesDue = !l.unrecordable, true
 	}
 	if l.placesDue || len(l.unresolved) > 0 {
+		l.sight.refresh(l.observer)
 		if err := l.choosePlaces(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := l.observer.watch(ctx, l.places); err != nil {
-		return nil, err
+		return err
 	}
 	l.blind = map[place]bool{}
 	all := l.observer.unseen()
 	for _, u := range all {
 		failure := newFailure(u.err, l.cluster.host)
 		if failure.Class != Slow || len(all) == len(l.places) {
-			return nil, fmt.Errorf("cannot watch %s: %w", u.place, failure)
+			return fmt.Errorf("cannot watch %s: %w", u.place, failure)
 		}
 		l.blind[u.place] = true
 		r.Blind = append(r.Blind, Trouble{Reason: failure.Reason, Message: fmt.Sprintf("cannot watch %s: %s", u.place, failure.Text)})
@@ -178,7 +179,9 @@ func (l *Loop) observe(ctx context.Context, r *Result) (map[manifests.ID]diff.Li
 		r.Blind = append(r.Blind, *unrecordable)
 	}
 	l.listed = l.observer.synced(l.listed)
-	return l.byPods(ctx, r, l.observer.live()), nil
+	l.sight.refresh(l.observer)
+	l.byPods(ctx, r)
+	return nil
 }
 
 // choosePlaces lists every place where an object of the set is wanted or may be. Objects that are no longer wanted may be in any place that
@@ -199,17 +202,7 @@ func (l *Loop) choosePlaces() error {
 		}
 		return nil
 	}
-	wanted := placesOf(l.set, nil)
-	for p, watched := range l.observer.watches {
-		if watched.inhabited() {
-			wanted[p] = true
-		}
-	}
-	own, _ := l.observer.runs()
-	for id := range own {
-		wanted[place{jobKind, id.Namespace}] = true // the records of a Job that is gone and left Git have to go as well
-	}
-	for p := range wanted {
+	for p := range l.sight.covered() {
 		if err := add(p.kind, p.namespace); err != nil {
 			return err
 		}
@@ -234,15 +227,13 @@ func (l *Loop) choosePlaces() error {
 }
 
 // plan gathers what the plan depends on, and computes it.
-func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.Live) (diff.Plan, error) {
-	set, ceded, err := l.desired(ctx, live)
+func (l *Loop) plan(ctx context.Context, r *Result) (diff.Plan, error) {
+	wanted, err := l.wanted(ctx, r)
 	if err != nil {
 		return diff.Plan{}, err
 	}
-	l.planned = l.runs(set)
 	in := diff.Input{
-		Ceded: ceded, Runs: l.planned, Refused: l.attempts.conflicts(set, l.clock()),
-		Desired: l.visible(r, set), Live: live, Expected: l.expected.of(set, live, l.parent.ID()),
+		Desired: wanted, Others: slices.Collect(maps.Values(l.sight.others)),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
 	}
@@ -258,14 +249,9 @@ func (l *Loop) plan(ctx context.Context, r *Result, live map[manifests.ID]diff.L
 	return l.named(ctx, in), nil
 }
 
-// visible returns the desired objects whose places are not blind.
-func (l *Loop) visible(r *Result, set *manifests.Set) []*manifests.Object {
-	if len(r.Blind) == 0 {
-		return set.Objects
-	}
-	return slices.DeleteFunc(slices.Clone(set.Objects), func(o *manifests.Object) bool {
-		return l.blind[placeOf(o.ID)] || o.Run != nil && (l.unrecordable || l.blind[place{jobRunKind, o.ID.Namespace}])
-	})
+// invisible reports whether the place of an object, or of the records of its runs, is blind.
+func (l *Loop) invisible(o *manifests.Object) bool {
+	return l.blind[placeOf(o.ID)] || o.Run != nil && (l.unrecordable || l.blind[place{jobRunKind, o.ID.Namespace}])
 }
 
 // appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
@@ -274,17 +260,16 @@ func (l *Loop) appliedWhole(r *Result) bool {
 }
 
 // outcome judges every desired object by its health, and counts what is still to go.
-func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
+func (l *Loop) outcome(r *Result) {
 	failed, deleted := map[manifests.ID]bool{}, map[manifests.ID]bool{}
 	for _, change := range r.Changes {
-		_, observed := live[change.ID]
 		switch {
 		case change.Failure != nil:
 			failed[change.ID] = true
 			continue
 		case change.Op == diff.Delete:
 			deleted[change.ID] = true
-		case !observed:
+		case l.sight.of(change.ID) == nil:
 			r.Unseen = true // its kind came with this commit; the next pass watches it
 		case change.Op == diff.Adopt && change.Object.Run != nil:
 			r.Unseen = true // the next pass decides whether it runs again
@@ -292,39 +277,40 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 		}
 		l.waiting.restart(change.ID) // its rollout begins anew
 	}
-	l.leaving(r, live, deleted)
+	l.leaving(r, deleted)
 	for _, b := range r.Blocked {
-		by, ok := live[b.By]
+		by := l.sight.of(b.By)
 		// Since the plan was made, or as soon as a Job's last pods have ended: the event that tells so starts the next pass.
-		if ok && (by.Health.Unblocks() || by.Health.Reason == health.ReasonSuccessMet) {
+		if by != nil && (by.Health.Unblocks() || by.Health.Reason == health.ReasonSuccessMet) {
 			r.Unblocked = true
 		}
 	}
 	past := map[manifests.ID]*health.Health{} // of Jobs that are gone
-	for _, action := range r.Plan.Actions {
-		if action.Past != nil {
+	for i := range r.Plan.Actions {
+		if action := &r.Plan.Actions[i]; action.Past != nil {
 			past[action.ID] = action.Past
 		}
 	}
-	r.Unrecorded = l.unrecorded(live)
+	r.Unrecorded = l.unrecorded()
 	r.Objects = len(l.set.Objects)
-	r.Exceptions = exceptions(l.set, live)
+	r.Exceptions = l.sight.exceptions()
 	r.Health = map[health.Word]int{}
-	for _, object := range l.set.Objects {
+	now := l.clock()
+	for i, object := range l.set.Objects {
 		found := health.Absent()
-		if past[object.ID] != nil {
+		if object.Run != nil && past[object.ID] != nil {
 			found = *past[object.ID]
-		} else if observed, ok := live[object.ID]; ok {
-			found = observed.Health
+		} else if live := l.sight.objects[i].live; live != nil {
+			found = live.Health
 		} else if l.blind[placeOf(object.ID)] {
 			found.Word = health.Unknown
 		}
-		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, l.clock()); late > 0 {
+		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, now); late > 0 {
 			found.Word = health.Failed
 			found.Reason = "Timeout"
 			found.Message = fmt.Sprintf("not finished in %s: %s", late, found.Message)
 		}
-		if failed[object.ID] {
+		if len(failed) > 0 && failed[object.ID] {
 			found.Word = health.Failed
 		} else if found.Word == health.Failed {
 			r.Unwell = append(r.Unwell, Trouble{
@@ -336,22 +322,9 @@ func (l *Loop) outcome(r *Result, live map[manifests.ID]diff.Live) {
 	}
 }
 
-// covering returns contents that cover what is desired, what is still there of the set, the records of its runs, and kinds besides.
-func (l *Loop) covering(live map[manifests.ID]diff.Live, kinds ...schema.GroupKind) inventory.Contents {
-	own, _ := l.observer.runs()
-	var namespaces []string
-	for id := range own {
-		namespaces = append(namespaces, id.Namespace)
-	}
-	if len(own) > 0 {
-		kinds = append(slices.Clone(kinds), jobKind)
-	}
-	return l.parent.covering(l.set, live, kinds...).Union(inventory.ContentsOf(nil, namespaces))
-}
-
 // settleInventory narrows the inventory to what is desired or still there.
-func (l *Loop) settleInventory(ctx context.Context, r *Result, live map[manifests.ID]diff.Live) error {
-	contents := l.covering(live, l.unresolved...)
+func (l *Loop) settleInventory(ctx context.Context, r *Result) error {
+	contents := l.parent.covering(l.sight.covered(), l.unresolved...)
 	if contents.Equal(l.parent.stored) || len(r.Blind) > 0 {
 		return nil
 	}

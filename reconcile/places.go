@@ -1,38 +1,34 @@
 package reconcile
 
 import (
+	"maps"
+
 	"kilter.dev/kilter/manifests"
-	"kilter.dev/kilter/reconcile/diff"
 )
 
-// placesOf returns the places of what is desired and of what is still there of the set: few, however many objects there are.
-func placesOf(set *manifests.Set, live map[manifests.ID]diff.Live) map[place]bool {
+// placesOf returns the places of what is desired: few, however many objects there are.
+func placesOf(set *manifests.Set) map[place]bool {
 	places := map[place]bool{}
 	var last place
-	add := func(id manifests.ID) {
-		if at := placeOf(id); at != last { // a set is sorted
-			places[at], last = true, at
-		}
-	}
 	for _, object := range set.Objects {
-		add(object.ID)
-	}
-	for id, observed := range live {
-		if observed.Member {
-			add(id)
+		if at := placeOf(object.ID); at != last { // a set is sorted
+			places[at], last = true, at
 		}
 	}
 	return places
 }
 
-// inhabited reports whether anything of the set was seen there.
-func (w *placeWatch) inhabited() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, live := range w.live {
+// covered returns the places of what is desired, of what is still there of the set, and of the Jobs that have records: those of a Job that is gone
+// and left Git have to go as well.
+func (s *sight) covered() map[place]bool {
+	places := maps.Clone(s.desired)
+	for id, live := range s.others {
 		if live.Member {
-			return true
+			places[placeOf(id)] = true
 		}
 	}
-	return false
+	for id := range s.own {
+		places[place{jobKind, id.Namespace}] = true
+	}
+	return places
 }

@@ -23,7 +23,7 @@ func (w *write) begin(ctx context.Context) error {
 		return nil
 	}
 	b := begun{
-		job: w.action.ID, record: w.action.Asked, exists: w.action.Asked != "", identity: w.loop.planned[w.action.ID].Identity,
+		job: w.action.ID, record: w.action.Asked, exists: w.action.Asked != "", identity: w.loop.identity(w.action.Object),
 		revision: w.loop.revision, origin: w.object.Origin, reason: w.action.Reason,
 	}
 	if b.exists {
@@ -31,10 +31,10 @@ func (w *write) begin(ctx context.Context) error {
 	}
 	if b.record == "" {
 		last := 0
-		for _, run := range w.loop.taken[w.action.ID] { // by another Sync, which had the Job before
+		for _, run := range w.loop.sight.taken[w.action.ID] { // by another Sync, which had the Job before
 			last = max(last, run.Number)
 		}
-		for _, run := range w.loop.recorded[w.action.ID] {
+		for _, run := range w.loop.sight.recorded[w.action.ID] {
 			last = max(last, run.Number)
 		}
 		b.record = fmt.Sprintf("%s-%d", w.action.ID.Name, last+1)
@@ -75,7 +75,7 @@ func (w *write) makeWay(ctx context.Context) error {
 	if err := w.loop.rehearse(ctx, w.object, w.target); err != nil {
 		return newFailure(err, w.loop.cluster.host).because("so the Job that exists was not replaced")
 	}
-	if err := w.loop.close(ctx, *w.action.Live); err != nil {
+	if err := w.loop.close(ctx, w.action.Live); err != nil {
 		return err
 	}
 	if err := w.loop.cluster.delete(ctx, w.target, live, metav1.DeletePropagationForeground); err != nil {
@@ -89,7 +89,7 @@ func (w *write) makeWay(ctx context.Context) error {
 }
 
 // close puts the end of a run on record whose Job is about to be deleted to make way for the next.
-func (l *Loop) close(ctx context.Context, live diff.Live) error {
+func (l *Loop) close(ctx context.Context, live *diff.Live) error {
 	status := statusOf(live)
 	if status.Outcome == "" {
 		status.Outcome, status.Message = v1alpha1.RunReplaced, "deleted to make way for the next run: "+live.Health.Message
@@ -139,8 +139,7 @@ func (w *write) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	observed := w.loop.observer.record(w.object.ID, stored)
-	w.out.live = &observed
+	w.out.live = w.loop.observer.record(w.object.ID, stored)
 	return nil
 }
 

@@ -49,11 +49,11 @@ type rolloutSeen struct {
 }
 
 // holds reports whether what was seen still explains what is observed.
-func (s rolloutSeen) holds(live diff.Live) bool { return s.uid == live.UID && s.status == live.Health }
+func (s rolloutSeen) holds(live *diff.Live) bool { return s.uid == live.UID && s.status == live.Health }
 
 // byPods looks at the pods and nodes of every rollout that its status does not explain, unless that was done before. Whatever cannot be
 // read leaves the judgement by status in force.
-func (l *Loop) byPods(ctx context.Context, r *Result, live map[manifests.ID]diff.Live) map[manifests.ID]diff.Live {
+func (l *Loop) byPods(ctx context.Context, r *Result) {
 	now := l.clock()
 	reader := rolloutReader{cluster: l.cluster, now: now, refused: map[string]*Failure{}}
 	for resource, until := range l.rollouts.refused {
@@ -62,12 +62,9 @@ func (l *Loop) byPods(ctx context.Context, r *Result, live map[manifests.ID]diff
 		}
 	}
 	kept := map[manifests.ID]rolloutSeen{}
-	for _, object := range l.set.Objects {
-		if !judgedByPods(object.ID) {
-			continue
-		}
-		observed, exists := live[object.ID]
-		if !exists || !unexplained(observed) {
+	for i, object := range l.set.Objects {
+		observed := l.sight.objects[i].observed
+		if observed == nil || !unexplained(observed) {
 			continue
 		}
 		seen, known := l.rollouts.by[object.ID]
@@ -87,11 +84,11 @@ func (l *Loop) byPods(ctx context.Context, r *Result, live map[manifests.ID]diff
 	}
 	l.rollouts.by = kept
 	l.rollouts.note(reader.refused, now, l.log)
-	return l.rollouts.overlay(l.set, r, live)
+	l.rollouts.overlay(l.sight, r)
 }
 
 // unexplained reports whether there is more to say of an object than its status does.
-func unexplained(live diff.Live) bool {
+func unexplained(live *diff.Live) bool {
 	return judgedByPods(live.ID) && slices.Contains([]string{
 		health.ReasonUpdating, health.ReasonPodsUnavailable, health.ReasonOutdatedPods, health.ReasonMisscheduled,
 	}, live.Health.Reason)
@@ -102,7 +99,7 @@ func judgedByPods(id manifests.ID) bool {
 }
 
 // look returns what a look now finds. same says that the last one was at the same status.
-func (s rolloutSeen) look(ctx context.Context, reader *rolloutReader, live diff.Live, same bool) rolloutSeen {
+func (s rolloutSeen) look(ctx context.Context, reader *rolloutReader, live *diff.Live, same bool) rolloutSeen {
 	next := rolloutSeen{uid: live.UID, status: live.Health, at: reader.now, same: 1}
 	if same {
 		next.same = s.same + 1
@@ -135,21 +132,19 @@ func (k *rollouts) note(refused map[string]*Failure, now time.Time, log *slog.Lo
 }
 
 // overlay puts the judgement by pods in the place of that by status, and hands both on in r.
-func (k *rollouts) overlay(set *manifests.Set, r *Result, live map[manifests.ID]diff.Live) map[manifests.ID]diff.Live {
+func (k *rollouts) overlay(s *sight, r *Result) {
 	r.Rollouts = nil
-	if len(k.by) == 0 {
-		return live
-	}
-	for _, object := range set.Objects {
-		observed, exists := live[object.ID]
-		if seen, known := k.by[object.ID]; exists && known && seen.holds(observed) {
-			observed.Health = seen.found.Health
-			live[object.ID] = observed
+	for i, object := range s.set.Objects {
+		at := &s.objects[i]
+		at.live = at.observed
+		if len(k.by) == 0 || at.observed == nil {
+			continue
+		}
+		if seen, known := k.by[object.ID]; known && seen.holds(at.observed) {
+			at.live = with(at.observed, func(live *diff.Live) { live.Health = seen.found.Health })
 			r.Rollouts = append(r.Rollouts, Rollout{Origin: object.Origin, Object: object.ID, Rollout: seen.found})
 		}
 	}
-	slices.SortFunc(r.Rollouts, func(a, b Rollout) int { return a.Object.Compare(b.Object) })
-	return live
 }
 
 // next returns when the first look after a time is due although nothing happens; zero when none is.

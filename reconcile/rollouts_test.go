@@ -17,12 +17,12 @@ func TestRolloutSeenHolds(t *testing.T) {
 	seen := rolloutSeen{uid: "one", status: status}
 	for _, c := range []struct {
 		name string
-		live diff.Live
+		live *diff.Live
 		want bool
 	}{
-		{"the same", diff.Live{UID: "one", Health: status, ResourceVersion: "8"}, true},
-		{"another object of the same name", diff.Live{UID: "two", Health: status}, false},
-		{"another status", diff.Live{UID: "one", Health: health.Health{Word: health.Current, Reason: health.ReasonAvailable}}, false},
+		{"the same", &diff.Live{UID: "one", Health: status, ResourceVersion: "8"}, true},
+		{"another object of the same name", &diff.Live{UID: "two", Health: status}, false},
+		{"another status", &diff.Live{UID: "one", Health: health.Health{Word: health.Current, Reason: health.ReasonAvailable}}, false},
 	} {
 		if got := seen.holds(c.live); got != c.want {
 			t.Errorf("%s: holds = %t, want %t", c.name, got, c.want)
@@ -37,12 +37,12 @@ func TestUnexplained(t *testing.T) {
 		health.ReasonAvailable: false, health.ReasonApplied: false, health.ReasonNotObserved: false, health.ReasonDeleting: false,
 		health.ReasonUpdating: true, health.ReasonPodsUnavailable: true, health.ReasonOutdatedPods: true, health.ReasonMisscheduled: true,
 	} {
-		if got := unexplained(diff.Live{ID: daemonSet, Health: health.Health{Reason: reason}}); got != want {
+		if got := unexplained(&diff.Live{ID: daemonSet, Health: health.Health{Reason: reason}}); got != want {
 			t.Errorf("a DaemonSet that is %s: %t, want %t", reason, got, want)
 		}
 	}
 	deployment := manifests.ID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
-	if unexplained(diff.Live{ID: deployment, Health: health.Health{Reason: health.ReasonUpdating}}) {
+	if unexplained(&diff.Live{ID: deployment, Health: health.Health{Reason: health.ReasonUpdating}}) {
 		t.Error("a Deployment is judged by its status")
 	}
 }
@@ -68,7 +68,7 @@ func TestLookFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := diff.Live{
+	live := &diff.Live{
 		ID:     manifests.ID{Group: "apps", Kind: "DaemonSet", Namespace: "shop", Name: "agent"},
 		Health: health.Health{Word: health.InProgress, Reason: health.ReasonUpdating, Message: "1 of 2 pods updated"},
 	}

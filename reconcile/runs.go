@@ -43,23 +43,11 @@ func newLedger(own *Cluster, sync string) *ledger {
 	return &ledger{records: records{cluster: own, sync: sync}, telling: map[manifests.ID]bool{}}
 }
 
-// byJob sorts runs by their Job, the oldest first: those that have ended by when they began, and then the others.
-func byJob(runs map[manifests.ID]diff.Live) map[manifests.ID][]diff.Run {
-	sorted := map[manifests.ID][]diff.Run{}
-	for id, live := range runs {
-		if live.Run != nil {
-			job := jobID(id.Namespace, live.Run.Job)
-			sorted[job] = append(sorted[job], *live.Run)
-		}
-	}
-	for _, runs := range sorted {
-		slices.SortFunc(runs, func(a, b diff.Run) int {
-			// Numbers come last: people may call the run that they ask for anything.
-			return cmp.Or(cmp.Compare(open(a), open(b)),
-				began(a).Compare(began(b)), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Record, b.Record))
-		})
-	}
-	return sorted
+// compareRuns orders the runs of a Job, the oldest first: those that have ended by when they began, and then the others.
+func compareRuns(a, b diff.Run) int {
+	// Numbers come last: people may call the run that they ask for anything.
+	return cmp.Or(cmp.Compare(open(a), open(b)),
+		began(a).Compare(began(b)), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Record, b.Record))
 }
 
 // open is 0 of a run that has ended, and 1 of any other.
@@ -82,38 +70,27 @@ func jobID(namespace, name string) manifests.ID {
 	return manifests.ID{Group: jobKind.Group, Kind: jobKind.Kind, Namespace: namespace, Name: name}
 }
 
-// runs returns what is known of the runs of each Job of a set.
-func (l *Loop) runs(set *manifests.Set) map[manifests.ID]diff.Runs {
-	all := map[manifests.ID]diff.Runs{}
-	own, others := l.observer.runs()
-	l.recorded, l.taken = byJob(own), byJob(others)
-	ended := l.observer.ended()
-	for _, object := range set.Objects {
-		if object.Run == nil {
-			continue
+// runs returns what is known of the runs of a Job of the set. Those that are ended are as the Jobs were seen last.
+func (l *Loop) runs(object *manifests.Object, ended map[manifests.ID]*diff.Live) *diff.Runs {
+	runs := &diff.Runs{Identity: l.identity(object)}
+	for _, run := range l.sight.recorded[object.ID] {
+		if last, gone := ended[jobRunID(object.ID.Namespace, run.Record)]; gone && run.Outcome == "" {
+			run.Outcome, run.Message = endOf(last)
+			run.Reason = last.Job.Reason
 		}
-		runs := diff.Runs{Identity: l.identity(object, set)}
-		for _, run := range l.recorded[object.ID] {
-			id := jobRunID(object.ID.Namespace, run.Record)
-			if last, gone := ended[id]; gone && run.Outcome == "" {
-				run.Outcome, run.Message = endOf(last)
-				run.Reason = last.Job.Reason
-			}
-			switch {
-			case run.Asked:
-				runs.Asked = cmp.Or(runs.Asked, run.Record)
-			default:
-				runs.Last = &run
-				runs.Completed = runs.Completed || run.Outcome == diff.Complete
-			}
+		switch {
+		case run.Asked:
+			runs.Asked = cmp.Or(runs.Asked, run.Record)
+		default:
+			runs.Last = &run
+			runs.Completed = runs.Completed || run.Outcome == diff.Complete
 		}
-		all[object.ID] = runs
 	}
-	return all
+	return runs
 }
 
 // endOf says how the run of a Job ended that is gone, as it was seen last.
-func endOf(last diff.Live) (diff.Outcome, string) {
+func endOf(last *diff.Live) (diff.Outcome, string) {
 	if last.Job.Outcome != "" {
 		return last.Job.Outcome, last.Job.Message
 	}
@@ -121,7 +98,7 @@ func endOf(last diff.Live) (diff.Outcome, string) {
 }
 
 // identity is that of the run which Git asks for.
-func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Identity {
+func (l *Loop) identity(object *manifests.Object) diff.Identity {
 	identity := diff.Identity{Spec: object.Run.Identity, Manifest: object.Hash}
 	triggers := sha256.New()
 	some := false
@@ -134,7 +111,7 @@ func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Ident
 	}
 	if object.Run.OnConfig {
 		for _, used := range object.Uses {
-			if config, ok := set.Find(used); ok && (used.Kind == "ConfigMap" || used.Kind == "Secret") && used.Group == "" {
+			if config, ok := l.set.Find(used); ok && (used.Kind == "ConfigMap" || used.Kind == "Secret") && used.Group == "" {
 				add(config.Hash)
 			}
 		}
@@ -156,21 +133,20 @@ func (g *ledger) setLookAgain(at time.Time) {
 
 // keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.
 func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
-	known, others := l.observer.runs()
-	live, ended := l.observer.jobs(), l.observer.ended()
-	running := map[manifests.ID]diff.Live{} // by record
+	known, others, ended := l.sight.own, l.sight.foreign, l.observer.ended()
+	running := map[manifests.ID]*diff.Live{} // by record
 	var due []func() error
 	later := func(do func() error) { due = append(due, do) }
-	for id, job := range live {
+	for job := range l.sight.all {
 		if job.Job == nil || job.Job.Record == "" {
 			continue
 		}
-		record := jobRunID(id.Namespace, job.Job.Record)
+		record := jobRunID(job.ID.Namespace, job.Job.Record)
 		running[record] = job
 		_, recorded := known[record]
 		_, foreign := others[record]
 		if !recorded && !foreign && job.Health.Word != health.Terminating && l.observer.watches[placeOf(record)] != nil {
-			later(func() error { return l.restore(ctx, id, *job.Job) })
+			later(func() error { return l.restore(ctx, job.ID, *job.Job) })
 		}
 	}
 	for record := range ended {
@@ -179,8 +155,8 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 		}
 	}
 	l.ledger.setLookAgain(time.Time{})
-	for job, runs := range byJob(known) {
-		gone := live[job].Job == nil && l.listed[placeOf(job)]
+	for job, runs := range l.sight.recorded {
+		gone := l.sight.of(job) == nil && l.listed[placeOf(job)]
 		removed := map[string]bool{}
 		for _, run := range surplus(runs, l.keeps(job), whole && gone) {
 			removed[run.Record] = true
@@ -214,26 +190,18 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 	return l.inParallel(ctx, due)
 }
 
-// jobs returns every Job observed.
-func (o *observer) jobs() map[manifests.ID]diff.Live {
-	return o.seen(func(w *placeWatch) map[manifests.ID]diff.Live {
-		if w.place.kind != jobKind {
-			return nil
-		}
-		return w.live
-	})
-}
-
 // unrecorded reports whether a Job has ended, or is about to, and its record does not say so. The event that told, or will, starts the next
 // pass.
-func (l *Loop) unrecorded(live map[manifests.ID]diff.Live) bool {
-	runs, _ := l.observer.runs()
-	for id, job := range live {
-		ends := job.Health.Reason == health.ReasonSuccessMet || job.Health.Word == health.Failed
-		if job.Job == nil || job.Job.Outcome == "" && !ends {
+func (l *Loop) unrecorded() bool {
+	for job := range l.sight.all {
+		if job.Job == nil {
 			continue
 		}
-		if record, ok := runs[jobRunID(id.Namespace, job.Job.Record)]; ok && record.Run.Outcome == "" {
+		ends := job.Health.Reason == health.ReasonSuccessMet || job.Health.Word == health.Failed
+		if job.Job.Outcome == "" && !ends {
+			continue
+		}
+		if record, ok := l.sight.own[jobRunID(job.ID.Namespace, job.Job.Record)]; ok && record.Run.Outcome == "" {
 			return true
 		}
 	}
@@ -241,7 +209,7 @@ func (l *Loop) unrecorded(live map[manifests.ID]diff.Live) bool {
 }
 
 // newsOfRun returns what a Job tells that is not on its run's record.
-func newsOfRun(run diff.Run, live diff.Live) (v1alpha1.JobRunStatus, bool) {
+func newsOfRun(run diff.Run, live *diff.Live) (v1alpha1.JobRunStatus, bool) {
 	started := run.Started.IsZero() && !live.Job.Started.IsZero()
 	// A run that was to be replaced, and was left alone since Git took that back, comes to another end than the one on record.
 	finished := live.Job.Outcome != "" && run.Outcome != live.Job.Outcome
@@ -249,7 +217,7 @@ func newsOfRun(run diff.Run, live diff.Live) (v1alpha1.JobRunStatus, bool) {
 }
 
 // statusOf is what a Job tells of its run, as its record has it.
-func statusOf(live diff.Live) v1alpha1.JobRunStatus {
+func statusOf(live *diff.Live) v1alpha1.JobRunStatus {
 	job := live.Job
 	status := v1alpha1.JobRunStatus{
 		JobUID: live.UID, Outcome: v1alpha1.JobRunOutcome(job.Outcome), Reason: job.Reason, Message: job.Message,

@@ -71,9 +71,10 @@ func TestTestimony(t *testing.T) {
 }
 
 // Runs come in the order in which they began; those that go on, or are only asked for, come last.
-func TestByJob(t *testing.T) {
+func TestRecordedRunsAreSorted(t *testing.T) {
 	at := func(minutes int) time.Time { return noon().Add(time.Duration(minutes) * time.Minute) }
-	records := map[manifests.ID]diff.Live{jobRunID("shop", "none"): {}}
+	s := newSight()
+	s.putRecord(jobRunID("shop", "none"), &diff.Live{}, "")
 	for _, run := range []diff.Run{
 		{Record: "m-10", Number: 10, Created: at(3), Started: at(3), Outcome: diff.Complete},
 		{Record: "m-9", Number: 9, Created: at(3), Started: at(3), Outcome: diff.Complete},
@@ -83,10 +84,14 @@ func TestByJob(t *testing.T) {
 		{Record: "m-11", Number: 11, Created: at(5)},
 	} {
 		run.Job = "m"
-		records[jobRunID("shop", run.Record)] = diff.Live{Run: &run}
+		for range 2 { // the second time it is a change
+			s.putRecord(jobRunID("shop", run.Record), &diff.Live{Run: &run}, "")
+		}
 	}
-	records[jobRunID("web", "m-1")] = diff.Live{Run: &diff.Run{Record: "m-1", Job: "m"}}
-	sorted := byJob(records)
+	s.putRecord(jobRunID("web", "m-1"), &diff.Live{Run: &diff.Run{Record: "m-1", Job: "m"}}, "")
+	s.putRecord(jobRunID("web", "n-1"), &diff.Live{Run: &diff.Run{Record: "n-1", Job: "n"}}, "")
+	s.putRecord(jobRunID("web", "n-1"), nil, "")
+	sorted := s.recorded
 	var names []string
 	for _, run := range sorted[jobID("shop", "m")] {
 		names = append(names, run.Record)
@@ -137,13 +142,13 @@ func TestEndOf(t *testing.T) {
 	running := health.Health{Word: health.InProgress, Message: "0 of 1 completion, 1 running"}
 	for _, c := range []struct {
 		name    string
-		last    diff.Live
+		last    *diff.Live
 		outcome diff.Outcome
 		message string
 	}{
-		{"complete", diff.Live{Job: &diff.JobState{Outcome: diff.Complete, Message: "1 of 1 completion"}}, diff.Complete, "1 of 1 completion"},
-		{"failed", diff.Live{Job: &diff.JobState{Outcome: diff.Failed, Message: "1 failed"}}, diff.Failed, "1 failed"},
-		{"running", diff.Live{Job: &diff.JobState{}, Health: running}, diff.Deleted, "deleted before it had finished: 0 of 1 completion, 1 running"},
+		{"complete", &diff.Live{Job: &diff.JobState{Outcome: diff.Complete, Message: "1 of 1 completion"}}, diff.Complete, "1 of 1 completion"},
+		{"failed", &diff.Live{Job: &diff.JobState{Outcome: diff.Failed, Message: "1 failed"}}, diff.Failed, "1 failed"},
+		{"running", &diff.Live{Job: &diff.JobState{}, Health: running}, diff.Deleted, "deleted before it had finished: 0 of 1 completion, 1 running"},
 	} {
 		if outcome, message := endOf(c.last); outcome != c.outcome || message != c.message {
 			t.Errorf("%s: %s, %q", c.name, outcome, message)

@@ -40,23 +40,23 @@ type autoscaled struct {
 }
 
 // scaled returns the objects whose replicas belong to an autoscaler.
-func (l *Loop) scaled(ctx context.Context, live map[manifests.ID]diff.Live) (map[manifests.ID]bool, error) {
+func (l *Loop) scaled(ctx context.Context) (map[manifests.ID]bool, error) {
 	a := &l.autoscaled
 	if a.set != l.set {
 		a.set, a.git = l.set, targetsIn(l.set)
 	}
 	taken := map[manifests.ID]bool{}
 	var unexplained []manifests.ID
-	for _, object := range l.set.Objects {
-		observed, ok := live[object.ID]
-		if ok && observed.ReplicasTaken && !object.CreateOnly && names(object, inventory.Replicas) {
+	for i, object := range l.set.Objects {
+		live := l.sight.objects[i].live
+		if live != nil && live.ReplicasTaken && !object.CreateOnly && names(object, inventory.Replicas) {
 			taken[object.ID] = true
 			if !a.git[object.ID] {
 				unexplained = append(unexplained, object.ID)
 			}
 		}
 	}
-	if err := l.askAutoscalers(ctx, unexplained, live); err != nil {
+	if err := l.askAutoscalers(ctx, unexplained); err != nil {
 		return nil, err
 	}
 	maps.DeleteFunc(taken, func(id manifests.ID, _ bool) bool { return !a.git[id] && !targeted(a.observed, id) })
@@ -65,16 +65,16 @@ func (l *Loop) scaled(ctx context.Context, live map[manifests.ID]diff.Live) (map
 
 // askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says: with each look at the repository, and
 // when other objects have to be explained or an autoscaler of the set came or went. Where Git explains it all it asks nothing.
-func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID, live map[manifests.ID]diff.Live) error {
+func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID) error {
 	a := &l.autoscaled
 	if len(unexplained) == 0 {
 		a.asked, a.observed = "", nil
 		return nil
 	}
 	var depends []string
-	for id := range live {
-		if id.GroupKind() == autoscalerKind {
-			depends = append(depends, id.String())
+	for live := range l.sight.all {
+		if live.ID.GroupKind() == autoscalerKind {
+			depends = append(depends, live.ID.String())
 		}
 	}
 	namespaces := map[string]bool{}
@@ -100,7 +100,7 @@ func (l *Loop) askAutoscalers(ctx context.Context, unexplained []manifests.ID, l
 }
 
 // scaledAnyway reports whether the replicas of an object that is about to be adopted belong to an autoscaler.
-func (l *Loop) scaledAnyway(ctx context.Context, object *manifests.Object, live diff.Live) (bool, error) {
+func (l *Loop) scaledAnyway(ctx context.Context, object *manifests.Object, live *diff.Live) (bool, error) {
 	if !live.ReplicasTaken || !names(object, inventory.Replicas) {
 		return false, nil
 	}

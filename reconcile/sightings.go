@@ -38,6 +38,11 @@ type sightings struct {
 
 	drift map[manifests.ID]time.Time
 	ended map[manifests.ID]bool // whether the run of each record has ended; nil before the records were seen
+
+	// What the last runs are, and what they were found from.
+	lastRuns []LastRun // never changed
+	records  int
+	set      *manifests.Set
 }
 
 // see takes note of the commit that a look found.
@@ -88,12 +93,14 @@ func (s *sightings) repairs(r *Result) {
 }
 
 // runs compares the records of runs with those that the last pass knew.
-func (s *sightings) runs(r *Result, set *manifests.Set, records map[manifests.ID]diff.Live) {
-	ended := make(map[manifests.ID]bool, len(records))
-	for id, live := range records {
-		if live.Run == nil {
-			continue
-		}
+func (s *sightings) runs(r *Result, seen *sight) {
+	defer func() { r.Measures.LastRuns = s.lastRuns }()
+	if s.ended != nil && s.records == seen.records && s.set == seen.set {
+		return
+	}
+	s.records, s.set = seen.records, seen.set
+	ended := make(map[manifests.ID]bool, len(seen.own))
+	for id, live := range seen.own {
 		ended[id] = live.Run.Outcome != ""
 		if before, known := s.ended[id]; known && !before && ended[id] {
 			if r.Measures.RunsEnded == nil {
@@ -102,16 +109,16 @@ func (s *sightings) runs(r *Result, set *manifests.Set, records map[manifests.ID
 			r.Measures.RunsEnded[live.Run.Outcome]++
 		}
 	}
-	s.ended = ended
-	for job, runs := range byJob(records) {
-		if object, wanted := set.Find(job); !wanted || object.Run == nil {
+	s.ended, s.lastRuns = ended, nil
+	for _, object := range seen.set.Objects {
+		if object.Run == nil {
 			continue
 		}
-		runs = slices.DeleteFunc(runs, func(run diff.Run) bool { return run.Asked })
-		if len(runs) > 0 {
-			last := runs[len(runs)-1]
-			r.Measures.LastRuns = append(r.Measures.LastRuns, LastRun{Job: job, Outcome: last.Outcome, Start: last.Started, End: last.Ended})
+		for _, run := range slices.Backward(seen.recorded[object.ID]) {
+			if !run.Asked {
+				s.lastRuns = append(s.lastRuns, LastRun{Job: object.ID, Outcome: run.Outcome, Start: run.Started, End: run.Ended})
+				break
+			}
 		}
 	}
-	slices.SortFunc(r.Measures.LastRuns, func(a, b LastRun) int { return a.Job.Compare(b.Job) })
 }

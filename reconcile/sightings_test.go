@@ -87,14 +87,15 @@ func TestRunsEnded(t *testing.T) {
 	job := jobID("shop", "migrate")
 	set := &manifests.Set{Objects: []*manifests.Object{{ID: job, Run: &manifests.Run{}}}}
 	var s sightings
+	seen := newSight()
+	seen.follow(set)
 	pass := func(outcomes ...diff.Outcome) Measures {
-		records := map[manifests.ID]diff.Live{}
 		for i, outcome := range outcomes {
 			run := &diff.Run{Record: "migrate-" + string(rune('1'+i)), Job: "migrate", Number: i + 1, Outcome: outcome, Started: noon()}
-			records[jobRunID("shop", run.Record)] = diff.Live{Run: run}
+			seen.putRecord(jobRunID("shop", run.Record), &diff.Live{Run: run}, "")
 		}
 		r := succeeded()
-		s.runs(r, set, records)
+		s.runs(r, seen)
 		return r.Measures
 	}
 	for i, c := range []struct{ got, want Measures }{
@@ -113,7 +114,7 @@ func TestRunsEnded(t *testing.T) {
 
 // What a CronJob's schedule is judged by decides nothing, so its event starts no pass.
 func TestSchedulesWakeNobody(t *testing.T) {
-	a, b := diff.Live{Cron: &health.Cron{LastSchedule: noon()}}, diff.Live{Cron: &health.Cron{LastSchedule: noon().Add(time.Hour)}}
+	a, b := &diff.Live{Cron: &health.Cron{LastSchedule: noon()}}, &diff.Live{Cron: &health.Cron{LastSchedule: noon().Add(time.Hour)}}
 	if diff := cmp.Diff(decides(a), decides(b)); diff != "" {
 		t.Error(diff)
 	}

@@ -184,7 +184,7 @@ func (t trial) claim(s *Step, before *unstructured.Unstructured) {
 	live := reduce(t.loop.parent.ID(), s.Object.ID, before)
 	live.Member, live.Job.Record = true, "existed already"
 	then := diff.Compute(diff.Input{
-		Desired: []*manifests.Object{s.Object}, Runs: t.loop.planned, Live: map[manifests.ID]diff.Live{s.Object.ID: live},
+		Desired: []diff.Wanted{{Object: s.Object, Live: &live, Runs: t.loop.runs(s.Object, t.loop.observer.ended())}},
 	})
 	if s.Op != diff.Adopt {
 		s.Op, s.Reason = then.Actions[0].Op, then.Actions[0].Reason

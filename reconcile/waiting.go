@@ -14,7 +14,9 @@ type waiting map[manifests.ID]time.Time
 // late returns timeout when the object has been on its way for longer, and 0 otherwise.
 func (w waiting) late(id manifests.ID, found health.Health, timeout time.Duration, now time.Time) time.Duration {
 	if found.Word != health.InProgress && found.Word != health.Terminating {
-		delete(w, id)
+		if len(w) > 0 { // most of the time nothing is on its way, and this is asked of every object
+			delete(w, id)
+		}
 		return 0
 	}
 	since, known := w[id]

@@ -35,11 +35,12 @@ type placeWatch struct {
 	cancel   context.CancelFunc
 
 	mu     sync.Mutex
-	live   map[manifests.ID]diff.Live
-	gone   map[manifests.ID]diff.Live // what went since the pass began, lest the answer to an earlier apply bring it back
-	ended  map[manifests.ID]diff.Live // by their records: Jobs that went, as they were seen last
-	synced bool                       // listed at least once
-	err    error                      // the last failure to list or watch; nil after a success
+	live   map[manifests.ID]*diff.Live
+	news   map[manifests.ID]bool       // what has come, changed or gone since the loop's sight was refreshed
+	gone   map[manifests.ID]*diff.Live // what went since the pass began, lest the answer to an earlier apply bring it back
+	ended  map[manifests.ID]*diff.Live // by their records: Jobs that went, as they were seen last
+	synced bool                        // listed at least once
+	err    error                       // the last failure to list or watch; nil after a success
 }
 
 var _ cache.TransformingStore = (*placeWatch)(nil)
@@ -118,10 +119,27 @@ func (w *placeWatch) forgetGone() {
 	clear(w.gone)
 }
 
+// forgetAll begins with nothing.
+func (w *placeWatch) forgetAll() {
+	w.live, w.news = map[manifests.ID]*diff.Live{}, map[manifests.ID]bool{}
+	w.gone, w.ended = map[manifests.ID]*diff.Live{}, map[manifests.ID]*diff.Live{}
+}
+
+// put takes over what is observed of an object; the mutex is held.
+func (w *placeWatch) put(live *diff.Live) {
+	w.live[live.ID], w.news[live.ID] = live, true
+}
+
+// remove takes over that an object is gone; the mutex is held.
+func (w *placeWatch) remove(id manifests.ID) {
+	delete(w.live, id)
+	w.news[id] = true
+}
+
 // reduced is an observed object on its way through the reflector, which wants to read its metadata.
 type reduced struct {
 	metav1.ObjectMeta
-	live diff.Live
+	live *diff.Live
 }
 
 // Transformer reduces objects as they are listed, so that a long list is never held in memory.
@@ -147,7 +165,7 @@ func (w *placeWatch) reduce(object any) (*reduced, error) {
 		ObjectMeta: metav1.ObjectMeta{
 			Name: m.GetName(), Namespace: m.GetNamespace(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion(),
 		},
-		live: live,
+		live: &live,
 	}, nil
 }
 
@@ -157,7 +175,7 @@ func (w *placeWatch) owners(live diff.Live, object metav1.Object) []metav1.Manag
 	defer w.mu.Unlock()
 	known, exists := w.live[live.ID]
 	switch {
-	case !exists || older(live, known):
+	case !exists || older(&live, known):
 		return nil
 	case known.Fields == live.Fields:
 		return known.Owners
@@ -225,7 +243,7 @@ func (w *placeWatch) Update(object any) error {
 	known, exists := w.live[r.live.ID]
 	stale := exists && older(r.live, known)
 	if !stale {
-		w.live[r.live.ID] = r.live
+		w.put(r.live)
 	}
 	heard := !stale && w.synced
 	news := heard && (!exists || !reflect.DeepEqual(decides(known), decides(r.live)))
@@ -233,7 +251,7 @@ func (w *placeWatch) Update(object any) error {
 	switch {
 	case news:
 		signal(w.observer.changed)
-	case heard && known.Health.Message != r.live.Health.Message:
+	case heard && exists && known.Health.Message != r.live.Health.Message:
 		w.observer.words.changed(r.live.ID, w.observer.changed)
 	}
 	return nil
@@ -249,7 +267,7 @@ func (w *placeWatch) Delete(object any) error {
 	known, exists := w.live[r.live.ID]
 	gone := exists && !older(r.live, known)
 	if gone {
-		delete(w.live, r.live.ID)
+		w.remove(r.live.ID)
 		w.end(r.live)
 	}
 	w.gone[r.live.ID] = r.live
@@ -262,7 +280,7 @@ func (w *placeWatch) Delete(object any) error {
 
 // Replace is called with every object of the place after it was listed: at the start, and after a watch was lost.
 func (w *placeWatch) Replace(objects []any, _ string) error {
-	live := make(map[manifests.ID]diff.Live, len(objects))
+	live := make(map[manifests.ID]*diff.Live, len(objects))
 	for _, object := range objects {
 		r, err := w.reduce(object)
 		if err != nil {
@@ -271,7 +289,11 @@ func (w *placeWatch) Replace(objects []any, _ string) error {
 		live[r.live.ID] = r.live
 	}
 	w.mu.Lock()
+	for id := range live {
+		w.news[id] = true
+	}
 	for id, known := range w.live {
+		w.news[id] = true
 		listed, ok := live[id]
 		if ok && older(listed, known) {
 			live[id] = known
@@ -289,7 +311,7 @@ func (w *placeWatch) Replace(objects []any, _ string) error {
 }
 
 // end keeps the last that was seen of a Job's run until that is on record.
-func (w *placeWatch) end(last diff.Live) {
+func (w *placeWatch) end(last *diff.Live) {
 	if last.Job != nil && last.Job.Record != "" {
 		w.ended[jobRunID(last.ID.Namespace, last.Job.Record)] = last
 	}
@@ -300,28 +322,35 @@ func (w *placeWatch) Resync() error { return nil }
 
 // record takes the server's answer to an apply as the newest state, unless the watch was faster. The answer carries metadata
 // only: of a kind that is watched whole, the health has to come from the event that follows.
-func (w *placeWatch) record(answer diff.Live) diff.Live {
+func (w *placeWatch) record(answer diff.Live) *diff.Live {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if went, ok := w.gone[answer.ID]; ok && older(answer, went) {
-		return answer
+	if went, ok := w.gone[answer.ID]; ok && older(&answer, went) {
+		return &answer
 	}
 	known, exists := w.live[answer.ID]
-	if exists && known.UID == answer.UID && !older(known, answer) {
-		if known.Fields == answer.Fields { // the event came first, and the change in it is our own
-			known.Owners = nil
-			w.live[answer.ID] = known
+	if exists && known.UID == answer.UID && !older(known, &answer) {
+		if known.Fields == answer.Fields && known.Owners != nil { // the event came first, and the change in it is our own
+			known = with(known, func(live *diff.Live) { live.Owners = nil })
+			w.put(known)
 		}
 		return known
 	}
 	if w.whole && answer.Health.Word == health.Current {
 		answer.Health = health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "applied; no event from the cluster yet"}
 	}
-	if known.UID == answer.UID {
+	if exists && known.UID == answer.UID {
 		answer.Cron = known.Cron
 	}
-	w.live[answer.ID] = answer
-	return answer
+	w.put(&answer)
+	return &answer
+}
+
+// with returns a copy with a change.
+func with(live *diff.Live, change func(*diff.Live)) *diff.Live {
+	changed := *live
+	change(&changed)
+	return &changed
 }
 
 // recordDeletion takes the server's answer to a deletion as the newest state of that very object, unless the watch was faster.
@@ -329,19 +358,21 @@ func (w *placeWatch) recordDeletion(id manifests.ID, uid types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if known, ok := w.live[id]; ok && known.UID == uid && known.Health.Word != health.Terminating {
-		known.Health = health.Health{Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted; no event from the cluster yet"}
-		w.live[id] = known
+		w.put(with(known, func(live *diff.Live) {
+			live.Health = health.Health{Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted; no event from the cluster yet"}
+		}))
 	}
 }
 
 // older reports whether a was stored before b. Two objects of the same name that replaced each other compare as well.
-func older(a, b diff.Live) bool {
+func older(a, b *diff.Live) bool {
 	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
 	return err == nil && order < 0
 }
 
 // decides strips what changes without changing any decision; see words of the message.
-func decides(live diff.Live) diff.Live {
+func decides(whole *diff.Live) diff.Live {
+	live := *whole
 	live.ResourceVersion, live.Health.Message, live.Owners, live.Cron = "", "", nil, nil
 	if live.Job != nil && live.Job.Outcome == "" {
 		job := *live.Job

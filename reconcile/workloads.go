@@ -88,7 +88,7 @@ func judgeAll[T any](
 		if len(names) > 0 && !slices.Contains(names, w.ID.Name) {
 			continue
 		}
-		if unexplained(diff.Live{ID: w.ID, Health: w.Health}) || w.Health.Reason == health.ReasonPartitioned {
+		if unexplained(&diff.Live{ID: w.ID, Health: w.Health}) || w.Health.Reason == health.ReasonPartitioned {
 			var err error
 			if w.Rollout, err = judge(&reader, ctx, &items[i]); err != nil {
 				return Workloads{}, fmt.Errorf("cannot judge %s: %w", w.ID, err)

@@ -156,11 +156,10 @@ func (w *write) record(stored *metav1.PartialObjectMetadata, err error) error {
 	if err != nil {
 		return err
 	}
-	live := w.loop.observer.record(w.object.ID, stored)
+	w.out.live = w.loop.observer.record(w.object.ID, stored)
 	// What is observed may be newer than the answer: somebody was quicker to change the object than the answer to arrive.
-	w.loop.expected.set(w.object, reduce(w.loop.parent.ID(), w.object.ID, stored).Fields)
+	w.loop.sight.expect(w.object, reduce(w.loop.parent.ID(), w.object.ID, stored).Fields)
 	w.loop.fights.applied(w.object, w.culprits(), w.loop.clock())
-	w.out.live = &live
 	return nil
 }
 

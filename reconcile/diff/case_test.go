@@ -30,7 +30,7 @@ import (
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
 	t.Helper()
-	in := Input{
+	in := factsByID{
 		Live: map[manifests.ID]Live{}, Expected: map[manifests.ID]string{}, Ceded: map[manifests.ID]Ceded{},
 		Refused: map[manifests.ID]string{}, Runs: map[manifests.ID]Runs{}, Prune: Prune{Enabled: true},
 	}
@@ -167,6 +167,43 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 			in.Prune.Limit = parseLimit(t, limit)
 		}
 	})
+	return in.input()
+}
+
+// factsByID are an Input, by ID.
+type factsByID struct {
+	Desired     []*manifests.Object
+	Live        map[manifests.ID]Live
+	Expected    map[manifests.ID]string
+	Ceded       map[manifests.ID]Ceded
+	Runs        map[manifests.ID]Runs
+	Refused     map[manifests.ID]string
+	ReportDrift bool
+	Prune       Prune
+}
+
+// input returns what Compute takes.
+func (f factsByID) input() Input {
+	in := Input{ReportDrift: f.ReportDrift, Prune: f.Prune}
+	others := maps.Clone(f.Live)
+	slices.SortFunc(f.Desired, func(a, b *manifests.Object) int { return a.ID.Compare(b.ID) })
+	for _, object := range f.Desired {
+		wanted := Wanted{Object: object, Expected: f.Expected[object.ID], Refused: f.Refused[object.ID]}
+		if live, ok := f.Live[object.ID]; ok {
+			wanted.Live = &live
+			delete(others, object.ID)
+		}
+		if ceded, ok := f.Ceded[object.ID]; ok {
+			wanted.Ceded = &ceded
+		}
+		if runs, ok := f.Runs[object.ID]; ok {
+			wanted.Runs = &runs
+		}
+		in.Desired = append(in.Desired, wanted)
+	}
+	for _, live := range others {
+		in.Others = append(in.Others, &live)
+	}
 	return in
 }
 

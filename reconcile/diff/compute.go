@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,27 +16,34 @@ import (
 
 // Input is all that a decision depends on.
 type Input struct {
-	// Desired is what one commit asks for, each ID once.
-	Desired []*manifests.Object
-	// Live holds every object of the set that the cluster has, and those with a desired ID as far as they were seen.
-	Live map[manifests.ID]Live
-	// Expected is the value of Live.Fields that proves that nobody changed anything since this very manifest was applied. No entry: it
-	// is not known, or this manifest was not applied yet.
-	Expected map[manifests.ID]string
-	// Ceded holds the desired objects of which somebody else decides a field, or did until now.
-	Ceded map[manifests.ID]Ceded
-	// Runs is what is known of the runs of each desired Job.
-	Runs map[manifests.ID]Runs
-	// Refused says of desired objects that are not in Live why they were not adopted when that was tried last: they are somebody else's.
-	// Compute plans another try for those that have no entry.
-	Refused map[manifests.ID]string
+	// Desired is what one commit asks for, sorted by ID, each once, with all that is known of it.
+	Desired []Wanted
+	// Others is everything else that was seen in the cluster, each ID once: above all what is of the set and left Git.
+	Others []*Live
 	// ReportDrift leaves drift alone and tells of it.
 	ReportDrift bool
 	// Prune says what may be deleted.
 	Prune Prune
 }
 
-// Ceded says why a desired object is applied without one of its fields, or again with it.
+// Wanted is an object that Git wants, and the facts that decide on it.
+type Wanted struct {
+	*manifests.Object
+	// Live is what the cluster holds; nil when it holds nothing.
+	Live *Live
+	// Expected is the value of Live.Fields that proves that nobody changed anything since this very manifest was applied. Empty: it is not
+	// known, or this manifest was not applied yet.
+	Expected string
+	// Ceded says that somebody else decides a field, or did until now; nil when nobody does.
+	Ceded *Ceded
+	// Runs is what is known of the runs of a Job; nil for every other kind.
+	Runs *Runs
+	// Refused says of an object that is not seen why it was not adopted when that was tried last: it is somebody else's. When it is empty
+	// Compute plans another try.
+	Refused string
+}
+
+// Ceded says why a wanted object is applied without one of its fields, or again with it.
 type Ceded struct {
 	Before string // the Hash of the same manifest as it was applied until then: with the field, or without it; or ""
 	Reason string
@@ -55,61 +63,58 @@ type Prune struct {
 // Compute decides what has to be done with every object that is desired or live.
 func Compute(in Input) Plan {
 	var plan Plan
-	desired := make(map[manifests.ID]*manifests.Object, len(in.Desired))
-	for _, object := range in.Desired {
-		desired[object.ID] = object
-	}
 	plan.Actions = make([]Action, 0, len(in.Desired))
-	there := make([]Live, 0, len(in.Desired)) // what the actions point into: one allocation for all of them
-	for _, object := range in.Desired {
-		var live *Live
-		if found, exists := in.Live[object.ID]; exists {
-			there = append(there, found)
-			live = &there[len(there)-1]
-		}
-		plan.Actions = append(plan.Actions, in.want(object, live, desired))
+	for i := range in.Desired {
+		plan.Actions = append(plan.Actions, in.compare(&in.Desired[i]))
 	}
 
 	var leaving []leaver
-	for id, live := range in.Live {
-		if live.Member && desired[id] == nil {
+	for _, live := range in.Others {
+		if live.Member {
 			leaving = append(leaving, leaver{Live: live})
 		}
 	}
 	if len(leaving) > 0 {
-		tenants := in.tenants(desired)
+		tenants := in.tenants()
 		for i := range leaving {
 			leaving[i].stays = tenants.keep(leaving[i].Live)
 		}
+		slices.SortFunc(leaving, func(a, b leaver) int { return a.ID.Compare(b.ID) })
+		hold(leaving)
+		plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Desired))
 	}
-	slices.SortFunc(leaving, func(a, b leaver) int { return a.ID.Compare(b.ID) })
-	hold(leaving)
-	plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Desired))
 	for _, l := range leaving {
 		plan.Actions = append(plan.Actions, in.Prune.leave(l, plan.PruneBlocked))
 	}
-
-	slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
-	dependencies := manifests.Dependencies(in.Desired)
-	for i := range plan.Actions {
-		plan.Actions[i].After = dependencies[plan.Actions[i].ID]
+	if len(leaving) > 0 {
+		slices.SortFunc(plan.Actions, func(a, b Action) int { return a.ID.Compare(b.ID) })
 	}
+	in.order(&plan)
 	return plan
 }
 
-// want decides on an object that Git wants.
-func (in Input) want(object *manifests.Object, live *Live, desired map[manifests.ID]*manifests.Object) Action {
-	action := in.compare(object, live)
-	if runs, ok := in.Runs[object.ID]; ok && object.Run != nil {
-		action = in.job(object, runs, action)
-	}
-	for _, dependency := range object.DependsOn {
-		if action.Writes() && desired[dependency] == nil {
-			// The loader finds every dependency in the tree; one that is not among the desired was left out as invalid.
-			action.Op, action.Reason = Wait, fmt.Sprintf("depends on %s, whose manifest is invalid", dependency)
+// order fills in what comes before each object that is not as it should be. One that depends on what is not desired has to wait: the loader
+// finds every dependency in the tree, and this one was left out as invalid.
+func (in Input) order(plan *Plan) {
+	before := sync.OnceValue(func() func(*manifests.Object) []manifests.ID {
+		objects := make([]*manifests.Object, len(in.Desired))
+		for i := range in.Desired {
+			objects[i] = in.Desired[i].Object
+		}
+		return manifests.Before(objects)
+	})
+	for i := range plan.Actions {
+		action := &plan.Actions[i]
+		if action.Op == None || action.Object == nil {
+			continue
+		}
+		action.After = before()(action.Object)
+		for _, dependency := range action.Object.DependsOn {
+			if action.Writes() && !slices.Contains(action.After, dependency) {
+				action.Op, action.Reason = Wait, fmt.Sprintf("depends on %s, whose manifest is invalid", dependency)
+			}
 		}
 	}
-	return action
 }
 
 // NotThere is the reason of a first creation.
@@ -124,15 +129,18 @@ const lost = "deleted, or taken out of the set, by somebody else"
 // created is the reason when a manifest that asks for nothing but the creation of its object has changed since.
 const created = "not as Git says, and left alone: its manifest has mutation: ignore"
 
-// compare decides on an object that Git wants by what the cluster holds under its ID.
-func (in Input) compare(object *manifests.Object, live *Live) Action {
+// compare decides on an object that Git wants by what the cluster holds under its ID, and of a Job by what is known of its runs.
+func (in Input) compare(wanted *Wanted) Action {
+	object, live := wanted.Object, wanted.Live
 	action := Action{ID: object.ID, Object: object, Live: live}
-	exists := live != nil
-	expected, known := in.Expected[object.ID]
-	ceded := in.Ceded[object.ID]
+	exists, known := live != nil, wanted.Expected != ""
+	var ceded Ceded
+	if wanted.Ceded != nil {
+		ceded = *wanted.Ceded
+	}
 	switch {
-	case !exists && in.Refused[object.ID] != "":
-		action.Op, action.Reason = Conflict, in.Refused[object.ID]
+	case !exists && wanted.Refused != "":
+		action.Op, action.Reason = Conflict, wanted.Refused
 	case !exists && known && in.ReportDrift:
 		action.Op, action.Reason = Drift, lost
 	case !exists && known:
@@ -161,7 +169,7 @@ func (in Input) compare(object *manifests.Object, live *Live) Action {
 	case !known:
 		// Nothing tells whether somebody changed it meanwhile; applying what is already there changes nothing.
 		action.Op, action.Reason = Update, "applied once more to learn which fields are ours"
-	case live.Fields != expected:
+	case live.Fields != wanted.Expected:
 		action.Op, action.Drifted, action.Drift = Update, true, changes(object, live.Owners)
 		action.Reason = drifted(action.Drift)
 		if in.ReportDrift {
@@ -171,6 +179,9 @@ func (in Input) compare(object *manifests.Object, live *Live) Action {
 		action.Op = None
 	}
 	action.Ends = ceded.Over && action.Op == Update
+	if wanted.Runs != nil && object.Run != nil {
+		in.job(&action, wanted.Runs)
+	}
 	return action
 }
 

@@ -106,22 +106,19 @@ type Run struct {
 }
 
 // job decides on a Job that Git wants. A Job is a run: one that has ended is not applied again, one that goes on is not torn down, and a change
-// that the server does not make in place is a new run. Everything else about it is as for any object: fallback.
-func (in Input) job(object *manifests.Object, runs Runs, fallback Action) Action {
-	action := fallback
-	live, exists := in.Live[object.ID]
+// that the server does not make in place is a new run. Everything else about it is as for any object, as action has it already.
+func (in Input) job(action *Action, runs *Runs) {
+	run, live := action.Object.Run, action.Live
 	switch {
-	case fallback.Op == Conflict, exists && object.CreateOnly:
-	case exists && live.Health.Word == health.Terminating:
-		action.leaving(object.Run, runs, live)
-	case exists && live.Job != nil && live.Job.Record != "":
-		action.again(object.Run, runs, live)
-	case exists:
-		// Not started by Kilter. An apply tells whether it is what Git wants; see reconcile/claim.go.
-	default:
-		action.past(object.Run, runs, in.ReportDrift)
+	case action.Op == Conflict, live != nil && action.Object.CreateOnly:
+	case live == nil:
+		action.past(run, *runs, in.ReportDrift)
+	case live.Health.Word == health.Terminating:
+		action.leaving(run, *runs, *live)
+	case live.Job != nil && live.Job.Record != "":
+		action.again(run, *runs, *live)
 	}
-	return action
+	// What is left was not started by Kilter. An apply tells whether it is what Git wants; see write.claim.
 }
 
 // leaving decides on a Job that is on its way out: as if it were gone, save that a successor has to wait for that. One that goes although its

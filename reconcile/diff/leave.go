@@ -13,14 +13,14 @@ import (
 
 // leaver is an object of the set that Git no longer wants.
 type leaver struct {
-	Live
+	*Live
 	stays string        // why it is not deleted, whatever may be pruned; or ""
 	after *manifests.ID // what has to be gone before; nil when nothing has
 }
 
 // leave decides on an object of the set that Git no longer wants.
 func (p Prune) leave(l leaver, blocked string) Action {
-	action := Action{Op: Keep, ID: l.ID, Live: &l.Live}
+	action := Action{Op: Keep, ID: l.ID, Live: l.Live}
 	switch {
 	case l.Kept != "":
 		action.Reason = "left Git; " + l.stays
@@ -71,12 +71,12 @@ type tenants struct{ namespaces, groups map[string]manifests.ID }
 
 // tenants gathers what stays: what Git wants, what an annotation keeps, and what carries the set's label without being ours. Which kind
 // a CRD defines is known of those in Git; so an object holds every other CRD of its group.
-func (in Input) tenants(desired map[manifests.ID]*manifests.Object) tenants {
+func (in Input) tenants() tenants {
 	t := tenants{namespaces: map[string]manifests.ID{}, groups: map[string]manifests.ID{}}
 	defined := map[schema.GroupKind]bool{}
-	for _, object := range in.Desired {
-		if object.Defines != nil {
-			defined[*object.Defines] = true
+	for i := range in.Desired {
+		if defines := in.Desired[i].Defines; defines != nil {
+			defined[*defines] = true
 		}
 	}
 	first := func(in map[string]manifests.ID, key string, id manifests.ID) {
@@ -90,19 +90,19 @@ func (in Input) tenants(desired map[manifests.ID]*manifests.Object) tenants {
 			first(t.groups, id.Group, id)
 		}
 	}
-	for id := range desired {
-		add(id)
+	for i := range in.Desired {
+		add(in.Desired[i].ID)
 	}
-	for id, live := range in.Live {
-		if desired[id] == nil && (!live.Member || live.Kept != "") {
-			add(id)
+	for _, live := range in.Others {
+		if !live.Member || live.Kept != "" {
+			add(live.ID)
 		}
 	}
 	return t
 }
 
 // keep returns why an object that left Git is not deleted, or "".
-func (t tenants) keep(live Live) string {
+func (t tenants) keep(live *Live) string {
 	if live.Kept != "" {
 		return "kept by its annotation " + live.Kept
 	}

@@ -18,7 +18,8 @@ import (
 	"kilter.dev/kilter/reconcile/inventory"
 )
 
-// Live is what the cluster holds under one ID, reduced to the facts that decide.
+// Live is what the cluster holds under one ID, reduced to the facts that decide. It is never changed once it is shared: what is seen later is
+// another one.
 type Live struct {
 	ID              manifests.ID
 	UID             types.UID
@@ -78,7 +79,7 @@ type Action struct {
 	Past    *health.Health     // of a Job that is gone, or going, by its record; nil when nothing is known
 	Asked   string             // the record that asked for this run of a Job; empty when Git does
 	Reason  string             // why, in words
-	After   []manifests.ID     // what has to be done before it is applied: sorted; only IDs of this plan
+	After   []manifests.ID     // what has to be done before it is applied, unless it is as it should be: sorted; only IDs of this plan
 	Drifted bool               // somebody has changed fields that Git sets
 	Drift   []inventory.Change // who changed which of them, as far as that is known
 	Ends    bool               // the exception on the live object is over: it goes, once the object is applied

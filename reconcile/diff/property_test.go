@@ -22,15 +22,18 @@ func TestComputeIsDeterministic(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		w := newWorld(random)
 		in := w.input()
+		given := w.input()
+		slices.SortFunc(given.Others, func(a, b *Live) int { return a.ID.Compare(b.ID) })
 		want := describe(Compute(in))
 		for range 3 {
 			again := w.input() // maps that were filled in another order
-			random.Shuffle(len(again.Desired), func(i, j int) { again.Desired[i], again.Desired[j] = again.Desired[j], again.Desired[i] })
+			random.Shuffle(len(again.Others), func(i, j int) { again.Others[i], again.Others[j] = again.Others[j], again.Others[i] })
 			if got := describe(Compute(again)); got != want {
 				t.Fatalf("world %d: one plan is\n%s\nand another\n%s", seed, want, got)
 			}
 		}
-		if before := w.input(); !reflect.DeepEqual(before.Live, in.Live) || !maps.Equal(before.Expected, in.Expected) {
+		slices.SortFunc(in.Others, func(a, b *Live) int { return a.ID.Compare(b.ID) })
+		if !reflect.DeepEqual(given.Desired, in.Desired) || !reflect.DeepEqual(given.Others, in.Others) {
 			t.Fatalf("world %d: Compute changed what it was given", seed)
 		}
 	}
@@ -229,10 +232,7 @@ func (w *world) wanted(id manifests.ID) bool {
 }
 
 func (w *world) input() Input {
-	return Input{
-		Desired: slices.Clone(w.desired), Live: maps.Clone(w.live), Expected: maps.Clone(w.expected),
-		ReportDrift: w.reportDrift, Prune: w.prune,
-	}
+	return factsByID{Desired: w.desired, Live: w.live, Expected: w.expected, ReportDrift: w.reportDrift, Prune: w.prune}.input()
 }
 
 // act does what a plan says, as a cluster would: a Namespace or a CRD takes along all that is in it. It reports whether anything

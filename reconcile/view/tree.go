@@ -202,9 +202,9 @@ func (j *join) desired() {
 // edges says what each object comes after: as Git asks or, where Git was not read, as the live objects tell.
 func (j *join) edges() {
 	if j.Desired != nil {
-		before := manifests.Dependencies(j.Desired)
+		before := manifests.Before(j.Desired)
 		for id, object := range j.wanted {
-			j.connect(id, object.DependsOn, before[id])
+			j.connect(id, object.DependsOn, before(object))
 		}
 		return
 	}
