@@ -13,7 +13,7 @@ CONTROLLER_GEN := go tool -modfile='$(ROOT)/tools/controller-gen/go.mod' control
 GOFUMPT        := go tool -modfile='$(ROOT)/tools/lint/go.mod' gofumpt
 GOLANGCI_LINT  := go tool -modfile='$(ROOT)/tools/lint/go.mod' golangci-lint
 HELM           := go tool -modfile='$(ROOT)/tools/helm/go.mod' helm
-MODULES        := . devcluster tools/controller-gen tools/helm tools/kubectl tools/lint tools/promtool
+MODULES        := . devcluster tools/controller-gen tools/gitea tools/helm tools/kubectl tools/lint tools/promtool
 
 # Asked only when something is linked.
 VERSION = $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
@@ -53,6 +53,7 @@ test: build devcluster ## run every test, on a dev cluster or on the one TEST_KU
 	$(HELM) version > /dev/null # built here, so that no test has to wait for it
 	GOFLAGS="$${GOFLAGS:-} -tags=remove_all_sd" go tool -n -modfile=tools/promtool/go.mod promtool > /dev/null
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
+	go build -C tools/gitea -o '$(ROOT)/bin/gitea' -ldflags '-s -w' .
 	go build -o bin/withcluster ./internal/withcluster
 	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...

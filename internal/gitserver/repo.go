@@ -14,30 +14,52 @@ import (
 // Repo is a working clone of one of a Server's repositories. It is not safe for concurrent use.
 type Repo struct {
 	Dir  string // the work tree; files may also be written straight into it
-	Bare string // the repository that the Server serves
+	Bare string // the repository that the Server serves; empty when there is none
 	git  string
 }
 
 // Create makes an empty bare repository of that name on the Server, with main as its default branch, and a Repo with
-// its work tree in dir, which must not be a repository yet; files that are there already become part of the first commit.
+// its work tree in dir, as NewRepo does.
 func (s *Server) Create(ctx context.Context, name, dir string) (*Repo, error) {
-	dir, err := filepath.Abs(dir)
+	bare := filepath.Join(s.options.Dir, name+".git")
+	r, err := NewRepo(ctx, dir, bare)
 	if err != nil {
-		return nil, fmt.Errorf("cannot create repository %s: %w", name, err)
+		return nil, err
 	}
-	r := &Repo{Dir: dir, Bare: filepath.Join(s.options.Dir, name+".git"), git: s.git}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot create repository %s: %w", name, err)
-	}
+	r.Bare = bare
 	for _, args := range [][]string{
 		{"init", "--quiet", "--bare", "--initial-branch=main", r.Bare},
 		{"--git-dir", r.Bare, "config", "http.receivepack", "true"},
+	} {
+		if _, err := r.Git(ctx, args...); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// NewRepo makes a Repo that pushes to origin, a URL or a directory, with its work tree in dir, which must not be a repository yet; files that
+// are there already become part of the first commit.
+func NewRepo(ctx context.Context, dir, origin string) (*Repo, error) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a repository: %w; install git", err)
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a repository: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make a repository: %w", err)
+	}
+	r := &Repo{Dir: dir, git: git}
+	for _, args := range [][]string{
 		{"init", "--quiet", "--initial-branch=main"},
 		// So that a person in the work tree can commit and push without more ado.
 		{"config", "push.autoSetupRemote", "true"},
 		{"config", "user.name", "Somebody"},
 		{"config", "user.email", "somebody@example.com"},
-		{"remote", "add", "origin", r.Bare},
+		{"remote", "add", "origin", origin},
 	} {
 		if _, err := r.Git(ctx, args...); err != nil {
 			return nil, err

@@ -91,7 +91,7 @@ var arrows = []arrow{
 	},
 	{
 		from:   []string{"api/...", "source/...", "manifests/...", "reconcile/...", "cmd/..."},
-		never:  []string{"internal/gitserver/...", "internal/mutate/...", "internal/withcluster/...", "demo/...", "e2e/...", "bench/...", "devcluster/...", "testing/..."},
+		never:  []string{"internal/gitserver/...", "internal/forge/...", "internal/mutate/...", "internal/withcluster/...", "demo/...", "e2e/...", "bench/...", "devcluster/...", "testing/..."},
 		direct: true,
 		why:    "what serves only tests and the demo stays out of the program",
 	},
