@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -48,6 +49,7 @@ func TestGitea(t *testing.T) {
 		{"refs", (*fixture).refs},
 		{"signed commit", (*fixture).signed},
 		{"webhook", (*fixture).webhook},
+		{"part of a repository", (*fixture).part},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -163,13 +165,20 @@ func newKey(t *testing.T) (private []byte, public string) {
 	return pem.EncodeToMemory(block), string(ssh.MarshalAuthorizedKey(line))
 }
 
+// deployed makes a key that may read a repository.
+func (f *fixture) deployed(t *testing.T, name string) source.Credentials {
+	t.Helper()
+	identity, public := newKey(t)
+	must(t, f.API(t.Context(), http.MethodPost, "/repos/"+forge.User+"/"+name+"/keys",
+		map[string]any{"title": "kilter", "key": public, "read_only": true}, nil))
+	return source.Credentials{Identity: identity, KnownHosts: f.KnownHosts()}
+}
+
 func (f *fixture) deployKey(t *testing.T) {
 	repo := f.repository(t, "deployed")
-	identity, public := newKey(t)
-	must(t, f.API(t.Context(), http.MethodPost, "/repos/"+forge.User+"/deployed/keys",
-		map[string]any{"title": "kilter", "key": public, "read_only": true}, nil))
 	f.repository(t, "other")
-	key := &source.Credentials{Identity: identity, KnownHosts: f.KnownHosts()}
+	mine := f.deployed(t, "deployed")
+	key := &mine
 	r := open(t, source.Options{URL: f.SSH("deployed")}, key)
 	reads(t, r, push(t, repo, "2"), "2")
 	reads(t, r, push(t, repo, "3"), "3")
@@ -229,6 +238,24 @@ func (f *fixture) signed(t *testing.T) {
 	head, err := repo.Head(t.Context())
 	must(t, err)
 	reads(t, r, source.Commit(head), "1")
+}
+
+// part reads a path beside a large file, which stays where it is.
+func (f *fixture) part(t *testing.T) {
+	repo := f.repository(t, "large")
+	random := make([]byte, 5<<20)
+	_, _ = rand.Read(random)
+	must(t, repo.Write("other/large", string(random)))
+	commit := push(t, repo, "2")
+	for _, c := range []struct {
+		url string
+		as  source.Credentials
+	}{
+		{f.URL("large"), source.Credentials{Username: forge.User, Password: forge.Password}},
+		{f.SSH("large"), f.deployed(t, "large")},
+	} {
+		reads(t, open(t, source.Options{URL: c.url, Limits: source.Limits{PackBytes: 1 << 20}}, &c.as), commit, "2")
+	}
 }
 
 // log is what a Receiver prints.

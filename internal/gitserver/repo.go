@@ -30,6 +30,8 @@ func (s *Server) Create(ctx context.Context, name, dir string) (*Repo, error) {
 	for _, args := range [][]string{
 		{"init", "--quiet", "--bare", "--initial-branch=main", r.Bare},
 		{"--git-dir", r.Bare, "config", "http.receivepack", "true"},
+		{"--git-dir", r.Bare, "config", "uploadpack.allowFilter", fmt.Sprint(s.options.Parts)},
+		{"--git-dir", r.Bare, "config", "uploadpack.allowAnySHA1InWant", fmt.Sprint(s.options.Parts)},
 	} {
 		if _, err := r.Git(ctx, args...); err != nil {
 			return nil, err
