@@ -27,17 +27,24 @@ func (s *Server) Create(ctx context.Context, name, dir string) (*Repo, error) {
 		return nil, err
 	}
 	r.Bare = bare
-	for _, args := range [][]string{
-		{"init", "--quiet", "--bare", "--initial-branch=main", r.Bare},
-		{"--git-dir", r.Bare, "config", "http.receivepack", "true"},
-		{"--git-dir", r.Bare, "config", "uploadpack.allowFilter", fmt.Sprint(s.options.Parts)},
-		{"--git-dir", r.Bare, "config", "uploadpack.allowAnySHA1InWant", fmt.Sprint(s.options.Parts)},
-	} {
-		if _, err := r.Git(ctx, args...); err != nil {
-			return nil, err
-		}
+	if _, err := r.Git(ctx, "init", "--quiet", "--bare", "--initial-branch=main", bare); err != nil {
+		return nil, err
 	}
-	return r, nil
+	settings := "[http]\n\treceivepack = true\n"
+	if s.options.Parts {
+		settings += "[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n"
+	}
+	return r, configure(bare, settings)
+}
+
+// configure adds to a repository's configuration, at once: each `git config` is a process.
+func configure(gitDir, settings string) error {
+	file, err := os.OpenFile(filepath.Join(gitDir, "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(settings)
+	return errors.Join(err, file.Close())
 }
 
 // NewRepo makes a Repo that pushes to origin, a URL or a directory, with its work tree in dir, which must not be a repository yet; files that
@@ -55,19 +62,13 @@ func NewRepo(ctx context.Context, dir, origin string) (*Repo, error) {
 		return nil, fmt.Errorf("cannot make a repository: %w", err)
 	}
 	r := &Repo{Dir: dir, git: git}
-	for _, args := range [][]string{
-		{"init", "--quiet", "--initial-branch=main"},
-		// So that a person in the work tree can commit and push without more ado.
-		{"config", "push.autoSetupRemote", "true"},
-		{"config", "user.name", "Somebody"},
-		{"config", "user.email", "somebody@example.com"},
-		{"remote", "add", "origin", origin},
-	} {
-		if _, err := r.Git(ctx, args...); err != nil {
-			return nil, err
-		}
+	if _, err := r.Git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
+		return nil, err
 	}
-	return r, nil
+	// So that a person in the work tree can commit and push without more ado.
+	return r, configure(filepath.Join(dir, ".git"), "[push]\n\tautoSetupRemote = true\n"+
+		"[user]\n\tname = Somebody\n\temail = somebody@example.com\n"+
+		"[remote \"origin\"]\n\turl = \""+origin+"\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n")
 }
 
 // Write sets the content of one file of the work tree, making its directories; name is slash-separated.
