@@ -10,6 +10,7 @@ import (
 )
 
 func TestFetchSendsOnlyWhatIsNew(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 50 {
@@ -62,6 +63,7 @@ func TestFetchSendsOnlyWhatIsNew(t *testing.T) {
 }
 
 func TestFirstFetchBringsNoHistory(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 10 {
@@ -75,6 +77,7 @@ func TestFirstFetchBringsNoHistory(t *testing.T) {
 }
 
 func TestG8RewrittenHistoryIsFollowed(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	zero := o.push("a", "0", "b", "0")
 	one := o.push("a", "1")
@@ -118,6 +121,7 @@ func TestG8RewrittenHistoryIsFollowed(t *testing.T) {
 
 // A shallow store lacks what the server believes it has: a blob that only history below the first clone knows.
 func TestMergeOfOldBranchIsRead(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("x", "old content of x", "y", "y")
 	o.must(o.repo.Branch(t.Context(), "side"))
@@ -139,6 +143,7 @@ func TestMergeOfOldBranchIsRead(t *testing.T) {
 }
 
 func TestG9DeletedBranchIsAnErrorAndRecovers(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	o.must(o.repo.Branch(t.Context(), "topic"))
@@ -157,6 +162,7 @@ func TestG9DeletedBranchIsAnErrorAndRecovers(t *testing.T) {
 }
 
 func TestG10EmptyRepository(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	r := o.open(source.Options{})
 	r.refused(source.EmptyRepository, "push a first commit")
@@ -165,6 +171,7 @@ func TestG10EmptyRepository(t *testing.T) {
 }
 
 func TestG11BadCommitIsNotFetchedAgain(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/a", "1", "README", "x")
 	r := o.open(source.Options{Path: "prod"})

@@ -39,6 +39,7 @@ func mustLocal(t *testing.T, dir, ref string, paths ...string) source.Snapshot {
 }
 
 func TestLocalRefs(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	first := o.push("a", "1")
 	o.must(o.repo.Tag(t.Context(), "v1", ""))
@@ -92,6 +93,7 @@ func TestLocalRefs(t *testing.T) {
 }
 
 func TestLocalAbbreviationOfSeveralCommits(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	tree := o.git("", "mktree")
 	byPrefix := map[string]string{}
@@ -109,6 +111,7 @@ func TestLocalAbbreviationOfSeveralCommits(t *testing.T) {
 }
 
 func TestLocalPaths(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/a.yaml", "a", "prod/sub/b.yaml", "b", "staging/c.yaml", "c", "top.yaml", "top")
 	blob := o.git("target", "hash-object", "-w", "--stdin")
@@ -157,6 +160,7 @@ func TestLocalPaths(t *testing.T) {
 
 // Repositories come in many shapes; each is read, or refused with the way out.
 func TestLocalShapes(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	commit := o.push("a", "2", "sub/b", "b")
@@ -214,6 +218,7 @@ func TestLocalShapes(t *testing.T) {
 }
 
 func TestFindLocal(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/a.yaml", "a")
 	for name, want := range map[string][2]string{

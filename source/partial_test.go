@@ -27,6 +27,7 @@ func (o *origin) sent() (bytes int64, requests int) {
 }
 
 func TestPartCostsWhatThePathHolds(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{Parts: true})
 	noise := func() string { return fmt.Sprintf("%x", rand.New(rand.NewPCG(1, rand.Uint64())).Perm(20_000)) }
 	for i := range 20 {
@@ -70,6 +71,7 @@ func TestPartCostsWhatThePathHolds(t *testing.T) {
 
 // What a snapshot of a part holds is what git says is below the path, whatever was done to the history.
 func TestPartIsReadWhole(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +181,7 @@ func read(t *testing.T, tree fs.FS, dir string) string {
 }
 
 func TestOutsideOfThePathIsBroughtWhenAskedFor(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{Parts: true})
 	o.push("prod/a", "a", "shared/base/one", "1", "shared/base/two", "2", "shared/base/more/three", "3", "shared/big", strings.Repeat("big ", 1000))
 	broken := false
@@ -217,6 +220,7 @@ func TestOutsideOfThePathIsBroughtWhenAskedFor(t *testing.T) {
 
 // Servers that say they can and then refuse are asked for the whole commit.
 func TestServerThatRefusesParts(t *testing.T) {
+	t.Parallel()
 	for name, settings := range map[string][]string{
 		"no filter by tree":      {"uploadpackfilter.tree.allow", "false"},
 		"no filter at all":       {"uploadpackfilter.allow", "false"},
@@ -243,6 +247,7 @@ func TestServerThatRefusesParts(t *testing.T) {
 }
 
 func TestSubmodulesInAPart(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{Parts: true})
 	lib := newLibrary(o, "lib")
 	o.push("prod/a.yaml", "a", "other/b", "b")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestRefs(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	one := o.push("a", "1")
 	o.must(o.repo.Tag(t.Context(), "v1", ""))
@@ -69,6 +70,7 @@ func TestRefs(t *testing.T) {
 }
 
 func TestPinnedCommitIsNotAskedForAgain(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	one := o.push("a", "1")
 	r := o.open(source.Options{Ref: source.Ref{Commit: one}})
@@ -84,6 +86,7 @@ func TestPinnedCommitIsNotAskedForAgain(t *testing.T) {
 }
 
 func TestMissingCommitIsSearchedAgainOnlyWhenRefsMove(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	later := o.commit("a", "2")
@@ -101,6 +104,7 @@ func TestMissingCommitIsSearchedAgainOnlyWhenRefsMove(t *testing.T) {
 }
 
 func TestCommitFromServerThatGivesOutTipsOnly(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	one := o.push("a", "1")
 	o.push("a", "2")
@@ -126,6 +130,7 @@ func TestCommitFromServerThatGivesOutTipsOnly(t *testing.T) {
 
 
 func TestDefaultBranchThatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.must(o.repo.Branch(t.Context(), "trunk"))
 	o.push("a", "1")
@@ -133,6 +138,7 @@ func TestDefaultBranchThatDoesNotExist(t *testing.T) {
 }
 
 func TestDetachedHead(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	one := o.push("a", "1")
 	o.push("a", "2")

@@ -98,6 +98,7 @@ func (o *sshOrigin) with(c source.Credentials) *opened {
 }
 
 func TestSSHFetchesOnlyWhatIsNew(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	r := o.with(o.as("ann"))
 	first := r.fetch()
@@ -136,6 +137,7 @@ func TestSSHFetchesOnlyWhatIsNew(t *testing.T) {
 }
 
 func TestSSHKeys(t *testing.T) {
+	t.Parallel()
 	kinds := []string{"ed25519", "rsa", "ecdsa"}
 	o := newSSHOrigin(t)
 	authorized := ""
@@ -187,6 +189,7 @@ func loginName(t *testing.T) string {
 }
 
 func TestSSHCredentialsThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	o.key("bob", "", "")
 	good := o.as("ann")
@@ -243,6 +246,7 @@ func TestSSHCredentialsThatDoNotFit(t *testing.T) {
 }
 
 func TestG18KnownHosts(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	o.key("other", "", "")
 	host, port, _ := strings.Cut(o.ssh.Address(), ":")
@@ -304,6 +308,7 @@ func TestG18KnownHosts(t *testing.T) {
 }
 
 func TestSSHHostCertificate(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	o.key("ca", "", "")
 	o.keygen("-q", "-s", o.file("ca"), "-I", "host", "-h", "-n", "127.0.0.1", o.file("host-ed25519.pub"))

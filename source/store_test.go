@@ -13,6 +13,7 @@ import (
 )
 
 func TestStoreIsStartedAfreshWhenFull(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "0")
 	dir := t.TempDir()
@@ -46,6 +47,7 @@ func TestStoreIsStartedAfreshWhenFull(t *testing.T) {
 }
 
 func TestOpenRemovesStoresOfDeadProcess(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	dir := t.TempDir()
 	o.must(os.MkdirAll(filepath.Join(dir, "kilter-objects-123", "objects"), 0o700))
@@ -59,6 +61,7 @@ func TestOpenRemovesStoresOfDeadProcess(t *testing.T) {
 }
 
 func TestDamagedStoreIsReplaced(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(dir string) error{
 		"directory deleted": os.RemoveAll,
 		"directory emptied": func(dir string) error { return os.RemoveAll(filepath.Join(dir, "objects")) },
@@ -125,6 +128,7 @@ func openInNamedStore(o *origin) (*opened, string) {
 }
 
 func TestG16StoreThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	file := filepath.Join(t.TempDir(), "file")
