@@ -13,7 +13,7 @@ CONTROLLER_GEN := go tool -modfile='$(ROOT)/tools/controller-gen/go.mod' control
 GOFUMPT        := go tool -modfile='$(ROOT)/tools/lint/go.mod' gofumpt
 GOLANGCI_LINT  := go tool -modfile='$(ROOT)/tools/lint/go.mod' golangci-lint
 HELM           := go tool -modfile='$(ROOT)/tools/helm/go.mod' helm
-MODULES        := . devcluster tools/controller-gen tools/helm tools/kubectl tools/lint
+MODULES        := . devcluster tools/controller-gen tools/gitea tools/helm tools/kubectl tools/lint
 
 # Asked only when something is linked.
 VERSION = $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
@@ -53,6 +53,7 @@ demo: build $(if $(DEMO_KUBECONFIG),,devcluster) ## watch a git push change a cl
 test: build devcluster ## run every test, on a dev cluster or on the one TEST_KUBECONFIG names
 	$(HELM) version > /dev/null # built here, so that no test has to wait for it
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
+	go build -C tools/gitea -o '$(ROOT)/bin/gitea' -ldflags '-s -w' .
 	go build -o bin/withcluster ./internal/withcluster
 	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...

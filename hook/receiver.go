@@ -169,29 +169,27 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if outcome == RateLimited {
 		w.Header().Set("Retry-After", "1")
 	}
-	status, text := outcome.answer()
-	w.WriteHeader(status)
-	fmt.Fprintln(w, text)
+	answer := answers[outcome]
+	w.WriteHeader(answer.status)
+	fmt.Fprintln(w, answer.text)
 }
 
-// answer is what the sender is told, and no more. A Sync that does not exist and a wrong signature look the same.
-func (o Outcome) answer() (status int, text string) {
-	switch o {
-	case Accepted:
-		return http.StatusAccepted, "the repository is looked at"
-	case Unsigned:
-		return http.StatusUnauthorized, "not signed: give the webhook a secret"
-	case UnusableSecret:
-		return http.StatusServiceUnavailable, "the secret of this Sync cannot be used; Kilter's log says why"
-	case TooLarge:
-		return http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"
-	case RateLimited:
-		return http.StatusTooManyRequests, "too many webhooks"
-	case Broken:
-		return http.StatusBadRequest, "the body is incomplete"
-	}
-	return http.StatusUnauthorized, "no such Sync, or not signed with its secret"
+// answers are what senders are told, and no more. A Sync that does not exist and a wrong signature look the same.
+var answers = map[Outcome]struct {
+	status int
+	text   string
+}{
+	Accepted:       {http.StatusAccepted, "the repository is looked at"},
+	Unsigned:       {http.StatusUnauthorized, "not signed: give the webhook a secret"},
+	WrongSignature: {http.StatusUnauthorized, unknownOrWrong},
+	UnknownSync:    {http.StatusUnauthorized, unknownOrWrong},
+	UnusableSecret: {http.StatusServiceUnavailable, "the secret of this Sync cannot be used; Kilter's log says why"},
+	TooLarge:       {http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"},
+	RateLimited:    {http.StatusTooManyRequests, "too many webhooks"},
+	Broken:         {http.StatusBadRequest, "the body is incomplete"},
 }
+
+const unknownOrWrong = "no such Sync, or not signed with its secret"
 
 // judge decides what becomes of a request, and asks for the fetch if it is accepted. What costs least comes first.
 func (r *Receiver) judge(w http.ResponseWriter, request *http.Request, name Name) Outcome {

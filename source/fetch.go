@@ -29,6 +29,11 @@ type attempt struct {
 	rest        time.Duration // how long the server wants to be left alone
 }
 
+// newAttempt returns an attempt that has not begun.
+func (r *Repository) newAttempt() *attempt {
+	return &attempt{repository: r, timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path, step: StepCredentials}
+}
+
 // fetch is Fetch with plain errors, which attempt.explain turns into one *Error.
 //
 //	ref resolves to         store             does
@@ -128,6 +133,11 @@ func (a *attempt) advance(ctx context.Context, s *store, t target, before *Tree)
 	if !s.has(t.want) { // it is there when the ref goes back to what it was
 		request := a.request(t.want)
 		request.Haves = []plumbing.Hash{s.tip}
+		if s.partial {
+			if err := leaveOut(request, noFiles); err != nil {
+				return outcome{}, err
+			}
+		}
 		if err := a.receive(ctx, s, request); err != nil {
 			return outcome{}, err
 		}
@@ -137,23 +147,45 @@ func (a *attempt) advance(ctx context.Context, s *store, t target, before *Tree)
 
 // clone brings one commit, without its history, into an empty store, and reads it.
 func (a *attempt) clone(ctx context.Context, s *store, t target) (outcome, error) {
-	if err := a.bring(ctx, s, t); err != nil {
-		if failure := a.explain(ctx, err); failure.Reason == TooLarge { // it will not shrink: do not fetch it again
-			failure.Step = a.step
-			return outcome{want: t.want, name: t.name, judged: a.keys.id, err: failure}, nil
+	if a.path != "." && a.offersParts() {
+		if result, done, err := a.clonePart(ctx, s, t); done {
+			return result, err
 		}
-		return outcome{}, err
 	}
-	if t.pinned && !s.has(t.want) {
-		return outcome{want: t.want, judged: a.keys.id, searched: a.listed.References, err: fail(RefNotFound,
-			"push it, or name one that a branch or tag leads to", "commit %s not found", t.want)}, nil
-	}
-	return a.read(ctx, s, t, nil)
+	return a.cloneInto(ctx, s, t)
 }
 
-// bring puts one commit, without its history, into a store. Of a pinned one that no error comes does not say that it was found.
-func (a *attempt) bring(ctx context.Context, s *store, t target) error {
+// cloneInto is clone into a store that is to be partial or not.
+func (a *attempt) cloneInto(ctx context.Context, s *store, t target) (outcome, error) {
+	filter := noFilter
+	if s.partial {
+		filter = commitsOnly
+	}
+	err := a.bring(ctx, s, t, filter)
+	switch {
+	case err == nil && t.pinned && !s.has(t.want):
+		return outcome{want: t.want, judged: a.keys.id, searched: a.listed.References, err: fail(RefNotFound,
+			"push it, or name one that a branch or tag leads to", "commit %s not found", t.want)}, nil
+	case err == nil:
+		var result outcome
+		if result, err = a.read(ctx, s, t, nil); err == nil {
+			return result, nil
+		}
+	}
+	_, elsewhere := errors.AsType[*submoduleError](err)
+	if failure := a.explain(ctx, err); failure.Reason == TooLarge && !elsewhere { // it will not shrink: do not fetch it again
+		failure.Step = a.step
+		return outcome{want: t.want, name: t.name, judged: a.keys.id, err: failure}, nil
+	}
+	return outcome{}, err
+}
+
+// bring puts one commit, without its history and what the filter leaves out, into a store. Of a pinned one that no error comes does not say that it was found.
+func (a *attempt) bring(ctx context.Context, s *store, t target, filter packp.Filter) error {
 	request := a.request(t.want)
+	if err := leaveOut(request, filter); err != nil {
+		return err
+	}
 	if a.listed.Capabilities.Supports(capability.Shallow) {
 		request.Depth = packp.DepthCommits(1)
 		if err := request.Capabilities.Set(capability.Shallow); err != nil {
@@ -161,7 +193,7 @@ func (a *attempt) bring(ctx context.Context, s *store, t target) error {
 		}
 	}
 	err := a.receive(ctx, s, request)
-	if err != nil && t.pinned && ctx.Err() == nil {
+	if err != nil && t.pinned && filter == noFilter && ctx.Err() == nil {
 		// Not every server gives out a commit that no ref points to: look for it in the history of all refs.
 		a.wire.forget()
 		err = a.receive(ctx, s, a.request(slices.Collect(maps.Values(a.listed.References))...))
@@ -177,6 +209,9 @@ func (a *attempt) read(ctx context.Context, s *store, t target, before *Tree) (o
 	if err == nil {
 		a.step = StepVerify
 		result.snapshot.Signer, err = a.keys.judge(s, t, commit)
+	}
+	if err == nil && s.partial {
+		err = a.complete(ctx, s, root, before)
 	}
 	if err == nil {
 		a.step = StepWalk

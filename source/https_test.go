@@ -52,6 +52,7 @@ func issue(t *testing.T) (certificate, key []byte, parsed *x509.Certificate) {
 }
 
 func TestClientCertificate(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	certificate, key, parsed := issue(t)
@@ -112,6 +113,7 @@ func newProxy(t *testing.T) (address string, tunnels *atomic.Int32) {
 }
 
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	front := httptest.NewTLSServer(o.server)
@@ -140,6 +142,7 @@ func TestProxy(t *testing.T) {
 
 // A server that names a time is left alone until then.
 func TestG6RetryAfterIsHonoured(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
 		status int
@@ -186,6 +189,7 @@ func TestG6RetryAfterIsHonoured(t *testing.T) {
 
 // What a server sends is nowhere repeated, whichever way the credentials go out.
 func TestCredentialsArePrintedAsTheirKind(t *testing.T) {
+	t.Parallel()
 	secret := []byte(canary)
 	for want, c := range map[string]source.Credentials{
 		"user name and password": {Username: "u", Password: canary},

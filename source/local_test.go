@@ -40,6 +40,7 @@ func mustLocal(t *testing.T, dir, ref string, paths ...string) source.Snapshot {
 }
 
 func TestLocalRefs(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	first := o.push("a", "1")
 	o.must(o.repo.Tag(t.Context(), "v1", ""))
@@ -93,6 +94,7 @@ func TestLocalRefs(t *testing.T) {
 }
 
 func TestLocalAbbreviationOfSeveralCommits(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	tree := o.git("", "mktree")
 	byPrefix := map[string]string{}
@@ -110,6 +112,7 @@ func TestLocalAbbreviationOfSeveralCommits(t *testing.T) {
 }
 
 func TestLocalPaths(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/a.yaml", "a", "prod/sub/b.yaml", "b", "staging/c.yaml", "c", "top.yaml", "top")
 	blob := o.git("target", "hash-object", "-w", "--stdin")
@@ -158,6 +161,7 @@ func TestLocalPaths(t *testing.T) {
 
 // Repositories come in many shapes; each is read, or refused with the way out.
 func TestLocalShapes(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	commit := o.push("a", "2", "sub/b", "b")
@@ -215,6 +219,7 @@ func TestLocalShapes(t *testing.T) {
 }
 
 func TestFindLocal(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/a.yaml", "a")
 	for name, want := range map[string][2]string{

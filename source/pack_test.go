@@ -15,6 +15,7 @@ import (
 
 // What is found in a pack is what git finds in it: the index is the same, byte for byte.
 func TestIndexIsTheSameAsGits(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	random := rand.New(rand.NewPCG(1, 2))
 	body := fmt.Sprintf("%x", random.Perm(5000))
@@ -52,6 +53,7 @@ func TestIndexIsTheSameAsGits(t *testing.T) {
 
 // Packs that git would not write, but others may, and some that nobody may.
 func TestOddPacks(t *testing.T) {
+	t.Parallel()
 	base := bytes.Repeat([]byte("0123456789abcdef"), 4<<10)
 	long := bytes.Repeat(base, 2)
 	longer := bytes.Repeat(base, 3)
@@ -144,6 +146,7 @@ func TestOddPacks(t *testing.T) {
 
 // A pack that is too large is not fetched again and again.
 func TestBombIsNotFetchedAgain(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	r := o.open(source.Options{Limits: source.Limits{Objects: 2}})

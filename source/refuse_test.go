@@ -21,6 +21,7 @@ import (
 )
 
 func TestBasicAuthentication(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{Username: "ann", Password: canary})
 	o.push("a", "1")
 	good := source.Credentials{Username: "ann", Password: canary}
@@ -39,6 +40,7 @@ func TestBasicAuthentication(t *testing.T) {
 }
 
 func TestG17CredentialsAreReadAtEachFetch(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{Username: "ann", Password: canary})
 	o.push("a", "1")
 	current, unreadable := source.Credentials{Username: "ann", Password: canary + "-old"}, error(nil)
@@ -53,6 +55,7 @@ func TestG17CredentialsAreReadAtEachFetch(t *testing.T) {
 }
 
 func TestG18TLS(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	front := httptest.NewUnstartedServer(o.server)
@@ -69,6 +72,7 @@ func TestG18TLS(t *testing.T) {
 }
 
 func TestG5G6G7ServerThatMisbehaves(t *testing.T) {
+	t.Parallel()
 	answer := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -119,6 +123,7 @@ func TestG5G6G7ServerThatMisbehaves(t *testing.T) {
 }
 
 func TestG1Unreachable(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +139,7 @@ func TestG1Unreachable(t *testing.T) {
 }
 
 func TestG20Redirects(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	real := o.url
@@ -165,6 +171,7 @@ func TestG20Redirects(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a/1", strings.Repeat("1", 10), "a/2", "2", "a/3", "3", "b", "b")
 	o.open(source.Options{Limits: source.Limits{RefBytes: 20}}).refused(source.TooLarge, "the list of refs is longer than 20 bytes")
@@ -175,6 +182,7 @@ func TestLimits(t *testing.T) {
 
 // A server that goes silent at any point is left at the deadline, with nothing of the attempt left behind.
 func TestG3SilentServerEndsAtTheDeadline(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", strings.Repeat("1", 1000))
 
@@ -237,6 +245,7 @@ func endsAtTheDeadline(t *testing.T, options source.Options) {
 }
 
 func TestInterruptedFetch(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	o.behind(func(http.Handler) http.HandlerFunc {

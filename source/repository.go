@@ -168,6 +168,9 @@ func (r *Repository) URL() string { return r.url }
 // the same Snapshot again without fetching anything; a Ref that is a commit is not even listed again. When the commit is
 // at fault (its path is missing, say) the same error comes back, without fetching, until the ref moves.
 //
+// What is outside of the path may be left on the server: the Snapshot's Tree asks for it when it is read, as long as ctx lives that the last
+// Fetch was given which returned the Snapshot.
+//
 // A Snapshot can be read until Close, and otherwise at least until two more commits have been fetched.
 //
 // A server that is overloaded and names a time (429 or 5xx with Retry-After) is not asked again before, nor later than ten minutes:
@@ -182,9 +185,10 @@ func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 		known := *r.because
 		return Snapshot{}, &known
 	}
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	a := &attempt{repository: r, timeout: r.options.Timeout, limits: r.options.Limits, path: r.options.Path, step: StepCredentials}
+	a := r.newAttempt()
 	snapshot, err := r.fetch(ctx, a)
 	if err != nil {
 		failure := a.explain(ctx, err)
@@ -198,6 +202,7 @@ func (r *Repository) Fetch(ctx context.Context) (Snapshot, error) {
 		}
 		return Snapshot{}, failure
 	}
+	r.last.tree.rest.reach(whole, r)
 	return snapshot, nil
 }
 

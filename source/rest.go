@@ -2,6 +2,7 @@ package source
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io/fs"
 	"path"
@@ -21,7 +22,8 @@ type rest struct {
 	limit int           // on the entries of all directories read
 
 	mu      sync.Mutex
-	dirs    map[string]outside // by path, "." for the root
+	bring   func(wants ...plumbing.Hash) error // brings what the store does not have; nil where it has everything
+	dirs    map[string]outside                 // by path, "." for the root
 	entries int
 }
 
@@ -45,12 +47,13 @@ func (r *rest) find(name string) (node, error) {
 	defer r.mu.Unlock()
 	n := node{name: ".", hash: r.root, dir: true}
 	parent := "."
+	var dir outside
 	for element := range strings.SplitSeq(name, "/") {
 		if !n.dir {
 			return node{}, fs.ErrNotExist
 		}
-		dir, err := r.read(parent, n.hash)
-		if err != nil {
+		var err error
+		if dir, err = r.read(parent, n.hash); err != nil {
 			return node{}, err
 		}
 		here := path.Join(parent, element)
@@ -64,11 +67,44 @@ func (r *rest) find(name string) (node, error) {
 		parent = here
 	}
 	if n.dir { // so that it can be listed
-		if _, err := r.read(name, n.hash); err != nil {
+		var err error
+		if dir, err = r.read(name, n.hash); err != nil {
 			return node{}, err
 		}
 	}
-	return n, nil
+	return n, r.need(dir.files()...)
+}
+
+// files returns the blobs of a directory's own files.
+func (d outside) files() (blobs []plumbing.Hash) {
+	for _, n := range d.nodes {
+		if !n.dir {
+			blobs = append(blobs, n.hash)
+		}
+	}
+	return blobs
+}
+
+// need brings objects that are not there. A directory's files are mostly wanted together, and each request takes a while.
+func (r *rest) need(wants ...plumbing.Hash) error {
+	if r.bring == nil {
+		return nil
+	}
+	wants = slices.DeleteFunc(wants, r.store.has)
+	if len(wants) == 0 {
+		return nil
+	}
+	return r.bring(wants...)
+}
+
+// reach lets what the store lacks be brought until ctx ends.
+func (r *rest) reach(ctx context.Context, repository *Repository) {
+	if !r.store.partial {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bring = func(wants ...plumbing.Hash) error { return repository.later(ctx, r.store, commitsOnly, wants...) }
 }
 
 // listed returns what is in a directory that find has found.
@@ -82,6 +118,9 @@ func (r *rest) listed(dir string) []node {
 func (r *rest) read(name string, tree plumbing.Hash) (outside, error) {
 	if known, ok := r.dirs[name]; ok {
 		return known, nil
+	}
+	if err := r.need(tree); err != nil {
+		return outside{}, err
 	}
 	entries, err := r.store.entries(tree)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestSemVerFollowsTheHighestTag(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	for _, tag := range []string{
 		"1.1.9", "v1.2.0", "v1.10.0-rc.1", "v1.9.0", "1.9.0+build.2", "v2.0.0-alpha", "v2.0.0", "3.0", "v4", "2026-01-01", "nightly", "v01.99.0",
@@ -45,6 +46,7 @@ func TestSemVerFollowsTheHighestTag(t *testing.T) {
 }
 
 func TestSemVerMovesWithTheTags(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	tag := func(name string) {
 		o.push("a", name)
@@ -72,6 +74,7 @@ func TestSemVerMovesWithTheTags(t *testing.T) {
 
 // A commit that no ref leads to can be had from a server that allows it, without any history.
 func TestCommitThatNoRefLeadsTo(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", strings.Repeat("history ", 1000))
 	lost := o.push("a", "lost")

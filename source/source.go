@@ -4,7 +4,7 @@
 //
 //	connect   credentials of the moment -> wire (HTTP, bounded) -> the server's refs
 //	resolve   Ref + refs -> target: the object to ask for; unmoved means the same Snapshot again
-//	receive   only what is new -> store (packs on disk); when that fails, a fresh shallow clone
+//	receive   only what is new, and of it what the path holds -> store (packs on disk); when that fails, a fresh shallow clone
 //	verify    the commit's or tag's signature, where one is asked for
 //	walk      commit + Path -> Tree: names and blob IDs, whole or not at all
 //

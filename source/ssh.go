@@ -162,15 +162,21 @@ func (w *sshWire) start() (command *uploadPack, refs *packp.AdvRefs, err error) 
 		return command, nil, w.remember(&noRepositoryError{says: "it does not run git-upload-pack"})
 	}
 	refs = packp.NewAdvRefs()
-	err = refs.Decode(w.capped(command.stdout, refList, w.limits.RefBytes))
+	list := w.capped(command.stdout, refList, w.limits.RefBytes)
+	begin := make([]byte, 4) // the least that a list can be
+	n, err := io.ReadFull(list, begin)
+	silent := len(bytes.TrimSpace(begin[:n])) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
+	if !silent {
+		err = refs.Decode(io.MultiReader(bytes.NewReader(begin[:n]), list))
+	}
 	said, isError := errors.AsType[*pktline.ErrorLine](err)
 	switch {
+	case silent: // or nearly so: Gitea says an empty line, and why to the other channel
+		return command, nil, w.remember(command.died())
 	case isError:
 		return command, nil, w.remember(&noRepositoryError{says: said.Text})
 	case errors.Is(err, packp.ErrEmptyAdvRefs), err == nil && refs.IsEmpty():
 		return command, nil, transport.ErrEmptyRemoteRepository
-	case errors.Is(err, packp.ErrEmptyInput):
-		return command, nil, w.remember(command.died())
 	case err != nil:
 		return command, nil, err
 	}

@@ -96,6 +96,7 @@ func (o *sshOrigin) with(c source.Credentials) *opened {
 }
 
 func TestSSHFetchesOnlyWhatIsNew(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	r := o.with(o.as("ann"))
 	first := r.fetch()
@@ -134,6 +135,7 @@ func TestSSHFetchesOnlyWhatIsNew(t *testing.T) {
 }
 
 func TestSSHKeys(t *testing.T) {
+	t.Parallel()
 	kinds := []string{"ed25519", "rsa", "ecdsa"}
 	o := newSSHOrigin(t)
 	authorized := ""
@@ -185,6 +187,7 @@ func loginName(t *testing.T) string {
 }
 
 func TestSSHCredentialsThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	o.key("bob", "", "")
 	good := o.as("ann")
@@ -241,6 +244,7 @@ func TestSSHCredentialsThatDoNotFit(t *testing.T) {
 }
 
 func TestG18KnownHosts(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	o.key("other", "", "")
 	host, port, _ := strings.Cut(o.ssh.Address(), ":")
@@ -302,6 +306,7 @@ func TestG18KnownHosts(t *testing.T) {
 }
 
 func TestSSHHostCertificate(t *testing.T) {
+	t.Parallel()
 	o := newSSHOrigin(t, "ann")
 	o.key("ca", "", "")
 	o.keygen("-q", "-s", o.file("ca"), "-I", "host", "-h", "-n", "127.0.0.1", o.file("host-ed25519.pub"))

@@ -34,6 +34,7 @@ type store struct {
 	added   int64 // the length of all others
 	broken  bool  // an object could not be read: the directory was damaged or deleted
 	removed bool
+	partial bool // what is outside of the path may not be there
 	borrows bool // objects may be in another repository, where go-git finds them only by reading them whole
 }
 

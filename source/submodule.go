@@ -55,7 +55,7 @@ func (s *submodules) tree(ctx context.Context, name string, commit plumbing.Hash
 	}
 	s.within = append(s.within, name)
 	if !s.store.has(commit) {
-		endpoint, url, reason, err := s.find(name)
+		endpoint, url, reason, err := s.find(ctx, name)
 		if err != nil || reason != "" {
 			return tree, reason, err
 		}
@@ -71,9 +71,9 @@ func (s *submodules) tree(ctx context.Context, name string, commit plumbing.Hash
 }
 
 // find returns where a submodule is, and that as text without credentials.
-func (s *submodules) find(name string) (endpoint *transport.Endpoint, url, refused string, err error) {
+func (s *submodules) find(ctx context.Context, name string) (endpoint *transport.Endpoint, url, refused string, err error) {
 	if s.modules == nil {
-		if err := s.read(); err != nil {
+		if err := s.read(ctx); err != nil {
 			return nil, "", "", err
 		}
 	}
@@ -102,7 +102,7 @@ func (s *submodules) find(name string) (endpoint *transport.Endpoint, url, refus
 }
 
 // read reads .gitmodules; where it is missing or makes no sense there are none.
-func (s *submodules) read() error {
+func (s *submodules) read(ctx context.Context) error {
 	s.modules = map[string]*config.Submodule{}
 	entries, err := s.store.entries(s.root)
 	if err != nil {
@@ -111,6 +111,9 @@ func (s *submodules) read() error {
 	for _, entry := range entries {
 		if entry.Name != ".gitmodules" || !entry.Mode.IsRegular() {
 			continue
+		}
+		if err := s.attempt.need(ctx, s.store, noFilter, entry.Hash); err != nil {
+			return err
 		}
 		content, err := s.content(entry)
 		if err != nil {
@@ -160,7 +163,7 @@ func (s *submodules) fetch(ctx context.Context, name string, endpoint *transport
 		return failed(err)
 	}
 	defer inner.wire.close()
-	if err := inner.bring(ctx, s.store, target{want: commit, pinned: true}); err != nil {
+	if err := inner.bring(ctx, s.store, target{want: commit, pinned: true}, noFilter); err != nil {
 		return failed(err)
 	}
 	if !s.store.has(commit) {

@@ -56,6 +56,7 @@ func (o *origin) fetchesOf(name string) int {
 }
 
 func TestSubmodules(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{Username: "ann", Password: canary})
 	lib := newLibrary(o, "lib")
 	o.push("prod/a.yaml", "a")
@@ -95,6 +96,7 @@ func TestSubmodules(t *testing.T) {
 }
 
 func TestSubmodulesThatAreRefused(t *testing.T) {
+	t.Parallel()
 	elsewhere := false
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere = true }))
 	t.Cleanup(other.Close)
@@ -143,6 +145,7 @@ func TestSubmodulesThatAreRefused(t *testing.T) {
 
 // What is wrong with the other repository may pass: the same commit is read as soon as it does, and the last snapshot stays readable until then.
 func TestSubmoduleThatComesBack(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	commit := newLibrary(o, "lib").push("b", "b")
 	o.push("a", "1")

@@ -15,6 +15,7 @@ import (
 )
 
 func TestTreeIsAFileSystem(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	files := []string{
 		"a.yaml", "sub/b.yaml", "sub/deep/er/c.yaml", "sub.d", "sub-1/x", ".kilterignore", "aux.yaml", "con",
@@ -51,6 +52,7 @@ func below(dir string, names []string) []string {
 }
 
 func TestTreeIsReadWhileFetching(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "0", "b", "always")
 	r := o.open(source.Options{Limits: source.Limits{Packs: 2}})
@@ -75,6 +77,7 @@ func TestTreeIsReadWhileFetching(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("prod/app/a.yaml", "a", "staging/b", "b", "file", "f")
 	blob := o.git("target", "hash-object", "-w", "--stdin")
@@ -108,6 +111,7 @@ func TestPaths(t *testing.T) {
 }
 
 func TestEmptyPath(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push()
 	o.open(source.Options{}).refused(source.EmptyPath, "holds no file")
@@ -128,6 +132,7 @@ func (o *origin) pushTree(entry string) {
 }
 
 func TestG21OddEntriesAreRefusedInsideThePathAndIgnoredOutside(t *testing.T) {
+	t.Parallel()
 	shared := newOrigin(t, gitserver.Options{})
 	shared.push("a", "1")
 	for name, c := range map[string]struct {
@@ -168,6 +173,7 @@ func TestG21OddEntriesAreRefusedInsideThePathAndIgnoredOutside(t *testing.T) {
 }
 
 func TestTreeBombIsBounded(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "1")
 	hash, kind := o.git("x", "hash-object", "-w", "--stdin"), "100644 blob "
@@ -184,6 +190,7 @@ func TestTreeBombIsBounded(t *testing.T) {
 }
 
 func TestTheRestIsThereByNameAndNotListed(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("overlays/prod/a", "a", "overlays/dev/a", "d", "base/b", "b", "base/deep/er/c", "c", "overlays/readme", "r", "top", "t")
 	link := o.git("base/b", "hash-object", "-w", "--stdin")
@@ -238,6 +245,7 @@ func TestTheRestIsThereByNameAndNotListed(t *testing.T) {
 }
 
 func TestTheRestIsBounded(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	files := []string{"prod/a", "a"}
 	for i := range 20 {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestURLs(t *testing.T) {
+	t.Parallel()
 	for url, c := range map[string]struct {
 		insecure bool
 		reason   source.Reason // empty when the URL is accepted
@@ -68,6 +69,7 @@ func TestURLs(t *testing.T) {
 }
 
 func TestRefsThatCannotBe(t *testing.T) {
+	t.Parallel()
 	for _, ref := range []source.Ref{
 		{Branch: "a", Tag: "b"},
 		{Branch: "a..b"},

@@ -127,6 +127,7 @@ func verifying(mode source.VerifyMode, keys ...[]byte) *source.Verification {
 }
 
 func TestVerifyHead(t *testing.T) {
+	t.Parallel()
 	current := &packet.Config{DefaultHash: crypto.SHA512, Algorithm: packet.PubKeyAlgoEdDSA}
 	expiring := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: 60, Time: func() time.Time { return time.Now().Add(-time.Hour) }}
 	signers := map[string]signer{
@@ -180,6 +181,7 @@ func TestVerifyHead(t *testing.T) {
 }
 
 func TestVerifyTag(t *testing.T) {
+	t.Parallel()
 	s, headSigner := sshSigner(t, "ed25519"), sshSigner(t, "ed25519")
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", "0")
@@ -225,6 +227,7 @@ func TestVerifyTag(t *testing.T) {
 
 // A key that is withdrawn counts no more, and one that is added counts at once, though the ref has not moved.
 func TestKeysAreReadAtEachFetch(t *testing.T) {
+	t.Parallel()
 	s, other := sshSigner(t, "ed25519"), sshSigner(t, "ed25519")
 	o := newOrigin(t, gitserver.Options{})
 	commit := o.commitSigned(s, "1")
@@ -262,6 +265,7 @@ func TestKeysAreReadAtEachFetch(t *testing.T) {
 
 // What gpg signs is trusted, and so is our reading of the keys that it exports.
 func TestVerifyWhatGPGSigns(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("gpg"); err != nil {
 		t.Skip("needs gpg")
 	}

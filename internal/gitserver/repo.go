@@ -14,36 +14,61 @@ import (
 // Repo is a working clone of one of a Server's repositories. It is not safe for concurrent use.
 type Repo struct {
 	Dir  string // the work tree; files may also be written straight into it
-	Bare string // the repository that the Server serves
+	Bare string // the repository that the Server serves; empty when there is none
 	git  string
 }
 
 // Create makes an empty bare repository of that name on the Server, with main as its default branch, and a Repo with
-// its work tree in dir, which must not be a repository yet; files that are there already become part of the first commit.
+// its work tree in dir, as NewRepo does.
 func (s *Server) Create(ctx context.Context, name, dir string) (*Repo, error) {
-	dir, err := filepath.Abs(dir)
+	bare := filepath.Join(s.options.Dir, name+".git")
+	r, err := NewRepo(ctx, dir, bare)
 	if err != nil {
-		return nil, fmt.Errorf("cannot create repository %s: %w", name, err)
+		return nil, err
 	}
-	r := &Repo{Dir: dir, Bare: filepath.Join(s.options.Dir, name+".git"), git: s.git}
+	r.Bare = bare
+	if _, err := r.Git(ctx, "init", "--quiet", "--bare", "--initial-branch=main", bare); err != nil {
+		return nil, err
+	}
+	settings := "[http]\n\treceivepack = true\n"
+	if s.options.Parts {
+		settings += "[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n"
+	}
+	return r, configure(bare, settings)
+}
+
+// configure adds to a repository's configuration, at once: each `git config` is a process.
+func configure(gitDir, settings string) error {
+	file, err := os.OpenFile(filepath.Join(gitDir, "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(settings)
+	return errors.Join(err, file.Close())
+}
+
+// NewRepo makes a Repo that pushes to origin, a URL or a directory, with its work tree in dir, which must not be a repository yet; files that
+// are there already become part of the first commit.
+func NewRepo(ctx context.Context, dir, origin string) (*Repo, error) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a repository: %w; install git", err)
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a repository: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot create repository %s: %w", name, err)
+		return nil, fmt.Errorf("cannot make a repository: %w", err)
 	}
-	for _, args := range [][]string{
-		{"init", "--quiet", "--bare", "--initial-branch=main", r.Bare},
-		{"--git-dir", r.Bare, "config", "http.receivepack", "true"},
-		{"init", "--quiet", "--initial-branch=main"},
-		// So that a person in the work tree can commit and push without more ado.
-		{"config", "push.autoSetupRemote", "true"},
-		{"config", "user.name", "Somebody"},
-		{"config", "user.email", "somebody@example.com"},
-		{"remote", "add", "origin", r.Bare},
-	} {
-		if _, err := r.Git(ctx, args...); err != nil {
-			return nil, err
-		}
+	r := &Repo{Dir: dir, git: git}
+	if _, err := r.Git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
+		return nil, err
 	}
-	return r, nil
+	// So that a person in the work tree can commit and push without more ado.
+	return r, configure(filepath.Join(dir, ".git"), "[push]\n\tautoSetupRemote = true\n"+
+		"[user]\n\tname = Somebody\n\temail = somebody@example.com\n"+
+		"[remote \"origin\"]\n\turl = \""+origin+"\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n")
 }
 
 // Write sets the content of one file of the work tree, making its directories; name is slash-separated.

@@ -26,6 +26,9 @@ import (
 type Options struct {
 	Dir string // where the bare repositories are, "<name>.git"; created if it does not exist
 
+	// Parts lets clients leave out files and ask for single objects, as the large forges do.
+	Parts bool
+
 	// Username and Password, when either is set, are demanded of every request by HTTP basic authentication.
 	Username, Password string
 }

@@ -90,8 +90,11 @@ var arrows = []arrow{
 		why:    "rendering is pure: the same report gives the same bytes. Whether there is a terminal, and what is in files, cmd says",
 	},
 	{
-		from:   []string{"api/...", "source/...", "manifests/...", "reconcile/...", "cmd/..."},
-		never:  []string{"internal/gitserver/...", "internal/mutate/...", "internal/needs/...", "internal/withcluster/...", "demo/...", "e2e/...", "bench/...", "devcluster/...", "testing/..."},
+		from: []string{"api/...", "source/...", "manifests/...", "reconcile/...", "cmd/..."},
+		never: []string{
+			"internal/gitserver/...", "internal/forge/...", "internal/mutate/...", "internal/needs/...", "internal/withcluster/...",
+			"demo/...", "e2e/...", "bench/...", "devcluster/...", "testing/...",
+		},
 		direct: true,
 		why:    "what serves only tests and the demo stays out of the program",
 	},

@@ -78,6 +78,9 @@ func TestOneSetOfVersions(t *testing.T) {
 		}
 	}
 	for dir, m := range all {
+		if dir == "tools/gitea" { // shares nothing that is large with the others, and asks for a later Go
+			continue
+		}
 		if m.Go != all["."].Go {
 			t.Errorf("%s/go.mod says go %s and go.mod go %s: make them the same", dir, m.Go, all["."].Go)
 		}
