@@ -122,7 +122,6 @@ func endOf(last diff.Live) (diff.Outcome, string) {
 
 // identity is that of the run which Git asks for.
 func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Identity {
-	identity := diff.Identity{Spec: object.Run.Identity, Manifest: object.Hash}
 	triggers := sha256.New()
 	some := false
 	add := func(text string) {
@@ -139,10 +138,11 @@ func (l *Loop) identity(object *manifests.Object, set *manifests.Set) diff.Ident
 			}
 		}
 	}
+	trigger := ""
 	if some {
-		identity.Trigger = hex.EncodeToString(triggers.Sum(nil))
+		trigger = hex.EncodeToString(triggers.Sum(nil))
 	}
-	return identity
+	return diff.NewIdentity(object.Run.Identity, object.Hash, trigger)
 }
 
 // setLookAgain notes when the cluster's events are to be read again; zero when they are not.
@@ -323,8 +323,8 @@ func (l *Loop) restore(ctx context.Context, job manifests.ID, run diff.JobState)
 }
 
 // takeBack undoes the record of a run that has never begun; what somebody has asked for is asked for still.
-func (l *Loop) takeBack(ctx context.Context, record manifests.ID, run diff.Run) error {
-	if run.Requested {
+func (l *Loop) takeBack(ctx context.Context, record manifests.ID, asked bool) error {
+	if asked {
 		written, err := l.ledger.release(ctx, record.Namespace, record.Name)
 		if err != nil {
 			return fmt.Errorf("cannot write the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))

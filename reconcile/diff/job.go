@@ -12,24 +12,25 @@ import (
 	"kilter.dev/kilter/reconcile/health"
 )
 
-// Identity tells one run of a Job from another. Its String is what Kilter keeps of it on the Job and in the run's record.
+// Identity tells one run of a Job from another, by the beginnings of three hashes. Its String is what Kilter keeps of it on the Job and in the
+// run's record.
 type Identity struct {
 	Spec     string // hash of the spec after defaulting: manifests.Run.Identity
 	Manifest string // hash of the manifest: the same text is the same run, even when another Kubernetes fills in other defaults
 	Trigger  string // hash of what else makes it run again, such as the commit; empty when nothing does
 }
 
-// digits is how much of each hash an Identity's String keeps.
+// digits is how much of each hash an Identity keeps.
 const digits = 16
 
-// String returns the three hashes, shortened and parted by dots.
-func (i Identity) String() string {
-	parts := []string{i.Spec, i.Manifest, i.Trigger}
-	for k, hash := range parts {
-		parts[k] = hash[:min(len(hash), digits)]
-	}
-	return strings.Join(parts, ".")
+// NewIdentity returns the Identity of whole hashes.
+func NewIdentity(spec, manifest, trigger string) Identity {
+	short := func(hash string) string { return hash[:min(len(hash), digits)] }
+	return Identity{Spec: short(spec), Manifest: short(manifest), Trigger: short(trigger)}
 }
+
+// String returns the three parted by dots.
+func (i Identity) String() string { return i.Spec + "." + i.Manifest + "." + i.Trigger }
 
 // ParseIdentity reads what String wrote; anything else is an Identity that no run has.
 func ParseIdentity(text string) Identity {
@@ -42,13 +43,11 @@ func ParseIdentity(text string) Identity {
 
 // Same reports whether both are runs of the same thing.
 func (i Identity) Same(other Identity) bool {
-	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
-	return a.Trigger == b.Trigger && a.sameWork(b)
+	return i.Trigger == other.Trigger && i.sameWork(other)
 }
 
 func (i Identity) sameWork(other Identity) bool {
-	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
-	return a.Spec != "" && a.Spec == b.Spec || a.Manifest != "" && a.Manifest == b.Manifest
+	return i.Spec != "" && i.Spec == other.Spec || i.Manifest != "" && i.Manifest == other.Manifest
 }
 
 // Outcome is how a run ended, in the words of its record; empty while it goes on.
@@ -68,7 +67,6 @@ type JobState struct {
 	Record    string   // the name of its record; empty when the Job was not started by Kilter
 	Identity  Identity // as Kilter marked it
 	Suspended bool     // and none of its pods is left
-	TTL       bool     // it is deleted by itself some time after it has finished
 
 	Started, Finished               time.Time // zero before that
 	Succeeded, Failed               int32     // pods
@@ -98,9 +96,8 @@ type Run struct {
 	Message  string    // how it ended, for people
 	JobUID   types.UID // of the Job, as soon as it is known
 
-	Created   time.Time
-	Requested bool      // somebody has asked for it
-	Started   time.Time // as its Job has it; zero until that is on record
+	Created time.Time
+	Started time.Time // as its Job has it; zero until that is on record
 	Ended     time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
 	Told      bool      // how its last container ended is on record
 }
@@ -117,7 +114,7 @@ func (in Input) job(object *manifests.Object, runs Runs, fallback Action) Action
 	case exists && live.Job != nil && live.Job.Record != "":
 		action.again(object.Run, runs, live)
 	case exists:
-		// Not started by Kilter. An apply tells whether it is what Git wants; see reconcile/claim.go.
+		// Not started by Kilter. An apply tells whether it is what Git wants; see reconcile/rerun.go.
 	default:
 		action.past(object.Run, runs, in.ReportDrift)
 	}

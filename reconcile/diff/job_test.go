@@ -7,7 +7,7 @@ import (
 
 func TestIdentity(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 4)
-	a := Identity{Spec: long, Manifest: "m1" + long, Trigger: ""}
+	a := NewIdentity(long, "m1"+long, "")
 	for _, c := range []struct {
 		name  string
 		other Identity
@@ -15,10 +15,10 @@ func TestIdentity(t *testing.T) {
 	}{
 		{"itself", a, true},
 		{"as it is kept", ParseIdentity(a.String()), true},
-		{"another text of the same spec", Identity{Spec: long, Manifest: "m2"}, true},
-		{"the same text, with other defaults", Identity{Spec: "s2", Manifest: "m1" + long}, true},
+		{"another text of the same spec", NewIdentity(long, "m2", ""), true},
+		{"the same text, with other defaults", NewIdentity("s2", "m1"+long, ""), true},
 		{"another", Identity{Spec: "s2", Manifest: "m2"}, false},
-		{"the same work, started by something else", Identity{Spec: long, Manifest: "m1" + long, Trigger: "t"}, false},
+		{"the same work, started by something else", NewIdentity(long, "m1"+long, "t"), false},
 		{"of nothing", Identity{}, false},
 	} {
 		if a.Same(c.other) != c.same || c.other.Same(a) != c.same {
