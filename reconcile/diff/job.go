@@ -3,6 +3,7 @@ package diff
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type Identity struct {
 	Spec     string // hash of the spec after defaulting: manifests.Run.Identity
 	Manifest string // hash of the manifest: the same text is the same run, even when another Kubernetes fills in other defaults
 	Trigger  string // hash of what else makes it run again, such as the commit; empty when nothing does
+	Indexes  int32  // how many an Indexed Job has; 0 of any other, and where nobody noted it
 }
 
 // digits is how much of each hash an Identity keeps.
@@ -29,23 +31,32 @@ func NewIdentity(spec, manifest, trigger string) Identity {
 	return Identity{Spec: short(spec), Manifest: short(manifest), Trigger: short(trigger)}
 }
 
-// String returns the three parted by dots.
-func (i Identity) String() string { return i.Spec + "." + i.Manifest + "." + i.Trigger }
+// String returns the parts with dots between them; the fourth only of an Indexed Job.
+func (i Identity) String() string {
+	text := i.Spec + "." + i.Manifest + "." + i.Trigger
+	if i.Indexes > 0 {
+		text += "." + strconv.Itoa(int(i.Indexes))
+	}
+	return text
+}
 
 // ParseIdentity reads what String wrote; anything else is an Identity that no run has.
 func ParseIdentity(text string) Identity {
 	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
+	if len(parts) == 3 {
+		parts = append(parts, "0")
+	}
+	if len(parts) != 4 {
 		return Identity{}
 	}
-	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2]}
+	indexes, err := strconv.ParseInt(parts[3], 10, 32)
+	if err != nil {
+		return Identity{}
+	}
+	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2], Indexes: int32(indexes)}
 }
 
-// Same reports whether both are runs of the same thing.
-func (i Identity) Same(other Identity) bool {
-	return i.Trigger == other.Trigger && i.sameWork(other)
-}
-
+// sameWork reports whether both run the same, for whatever reason and for however many indexes.
 func (i Identity) sameWork(other Identity) bool {
 	return i.Spec != "" && i.Spec == other.Spec || i.Manifest != "" && i.Manifest == other.Manifest
 }
@@ -66,6 +77,7 @@ const (
 type JobState struct {
 	Record    string   // the name of its record; empty when the Job was not started by Kilter
 	Identity  Identity // as Kilter marked it
+	Indexes   int32    // how many an Indexed Job has now; 0 of any other
 	Suspended bool     // and none of its pods is left
 
 	Started, Finished               time.Time // zero before that
@@ -143,7 +155,11 @@ func (a *Action) leaving(run *manifests.Run, runs Runs, live Live) {
 // again decides whether a Job that exists has to make way for another run.
 func (a *Action) again(run *manifests.Run, runs Runs, live Live) {
 	job := live.Job
-	due := runs.due(run, job.Identity)
+	ran := job.Identity
+	if live.Applied != a.Object.Hash { // else what differs is somebody's edit, and no other run
+		ran.Indexes = job.Indexes
+	}
+	due := runs.due(run, ran)
 	switch {
 	case runs.Asked != "":
 		due = "asked for by JobRun " + runs.Asked
@@ -204,11 +220,13 @@ func (a *Action) past(run *manifests.Run, runs Runs, reportDrift bool) {
 
 // due says why the run that Git asks for is another one than that of an Identity; empty when it is not.
 func (r Runs) due(run *manifests.Run, of Identity) string {
-	switch {
-	case r.Identity.Same(of):
-		return ""
+	switch from, to := of.Indexes, r.Identity.Indexes; {
 	case !r.Identity.sameWork(of):
 		return "template changed"
+	case from != to && from > 0 && to > 0 && !run.Elastic:
+		return fmt.Sprintf("completions changed from %d to %d, and parallelism is another number", from, to)
+	case r.Identity.Trigger == of.Trigger:
+		return ""
 	case run.Policy == manifests.RunOnCommit:
 		return "new commit"
 	}
