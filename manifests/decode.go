@@ -220,6 +220,7 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 	read := d.judge(m, node, doc)
 	if identity := read.JobIdentity(); identity != "" {
 		m.object.Run = runOf(identity, read.Object.(metav1.Object).GetAnnotations())
+		m.object.Run.Indexes, m.object.Run.Elastic = read.JobIndexes()
 	}
 	for i := 0; i < len(traps) && !m.failed(); i++ {
 		m.report(traps[i])

@@ -10,7 +10,10 @@ import (
 type Run struct {
 	// Identity is a hex hash of what runs: equal ones are the same work. See verdict.Parsed.JobIdentity.
 	Identity string
-	Policy   RunPolicy
+	// Indexes is how many an Indexed Job has, and Elastic whether a Job that exists may come to have as many. See verdict.Parsed.JobIndexes.
+	Indexes int32
+	Elastic bool
+	Policy  RunPolicy
 	Replace  ReplacePolicy
 	// OnConfig runs the Job again when a ConfigMap or Secret of the tree changes that it refers to.
 	OnConfig bool

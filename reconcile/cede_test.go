@@ -30,6 +30,7 @@ func TestCede(t *testing.T) {
 		noCount   = `{"spec":{}}`
 		left      = "spec.suspend is left to an exception"
 		over      = "its suspension by alice until 2026-01-02T11:00:00Z is over"
+		queue     = "a queue has taken over spec.suspend"
 		takenBack = "its suspension by alice was taken back"
 	)
 	inForce := &diff.Exception{Until: noon().Add(time.Hour), By: "alice"}
@@ -42,30 +43,36 @@ func TestCede(t *testing.T) {
 		applied   string
 		exception *diff.Exception
 		scaled    bool
+		queued    bool
 		want      string // what is applied
 		ceded     diff.Ceded
 	}{
-		{"nothing special", running, running, nil, false, running, diff.Ceded{}},
-		{"changed in Git", bare, running, nil, false, bare, diff.Ceded{}},
-		{"never applied", running, "", nil, false, running, diff.Ceded{Before: hash(bare), Reason: "spec.suspend is Git's again"}},
-		{"an exception from what Git says", running, running, inForce, false, bare, diff.Ceded{Before: hash(running), Reason: left}},
-		{"an exception that goes on", running, bare, inForce, false, bare, diff.Ceded{Before: hash(running), Reason: left}},
-		{"an exception that Git leaves room for", bare, bare, inForce, false, bare, diff.Ceded{}},
-		{"an exception that Git agrees with", held, held, inForce, false, held, diff.Ceded{}},
-		{"an exception beside null", null, null, inForce, false, null, diff.Ceded{}},
-		{"over", running, bare, past, false, running, diff.Ceded{Before: hash(bare), Reason: over, Over: true}},
-		{"over this very moment", running, bare, now, false, running, diff.Ceded{
+		{"nothing special", running, running, nil, false, false, running, diff.Ceded{}},
+		{"changed in Git", bare, running, nil, false, false, bare, diff.Ceded{}},
+		{"never applied", running, "", nil, false, false, running, diff.Ceded{Before: hash(bare), Reason: "spec.suspend is Git's again"}},
+		{"an exception from what Git says", running, running, inForce, false, false, bare, diff.Ceded{Before: hash(running), Reason: left}},
+		{"an exception that goes on", running, bare, inForce, false, false, bare, diff.Ceded{Before: hash(running), Reason: left}},
+		{"an exception that Git leaves room for", bare, bare, inForce, false, false, bare, diff.Ceded{}},
+		{"an exception that Git agrees with", held, held, inForce, false, false, held, diff.Ceded{}},
+		{"an exception beside null", null, null, inForce, false, false, null, diff.Ceded{}},
+		{"over", running, bare, past, false, false, running, diff.Ceded{Before: hash(bare), Reason: over, Over: true}},
+		{"over this very moment", running, bare, now, false, false, running, diff.Ceded{
 			Before: hash(bare), Reason: "its suspension by alice until 2026-01-02T12:00:00Z is over", Over: true,
 		}},
-		{"over, where Git leaves room", bare, bare, past, false, bare, diff.Ceded{Before: hash(bare), Reason: over, Over: true}},
-		{"over, where Git agrees", held, held, past, false, held, diff.Ceded{Before: hash(bare), Reason: over, Over: true}},
-		{"taken back by hand", running, bare, &diff.Exception{By: "alice"}, false, running, diff.Ceded{Before: hash(bare), Reason: takenBack, Over: true}},
-		{"resumed before its time", running, bare, nil, false, running, diff.Ceded{Before: hash(bare), Reason: "spec.suspend is Git's again"}},
-		{"an autoscaler", three, three, nil, true, noCount, diff.Ceded{Before: hash(three), Reason: "an autoscaler has taken over its replicas"}},
-		{"no autoscaler any more", three, noCount, nil, false, three, diff.Ceded{Before: hash(noCount), Reason: "spec.replicas is Git's again"}},
+		{"over, where Git leaves room", bare, bare, past, false, false, bare, diff.Ceded{Before: hash(bare), Reason: over, Over: true}},
+		{"over, where Git agrees", held, held, past, false, false, held, diff.Ceded{Before: hash(bare), Reason: over, Over: true}},
+		{"taken back by hand", running, bare, &diff.Exception{By: "alice"}, false, false, running, diff.Ceded{Before: hash(bare), Reason: takenBack, Over: true}},
+		{"resumed before its time", running, bare, nil, false, false, running, diff.Ceded{Before: hash(bare), Reason: "spec.suspend is Git's again"}},
+		{"an autoscaler", three, three, nil, true, false, noCount, diff.Ceded{Before: hash(three), Reason: "an autoscaler has taken over its replicas"}},
+		{"a queue", held, held, nil, false, true, bare, diff.Ceded{Before: hash(held), Reason: queue}},
+		{"a queue that goes on", held, bare, nil, false, true, bare, diff.Ceded{Before: hash(held), Reason: queue}},
+		{"a queue that Git leaves room for", bare, bare, nil, false, true, bare, diff.Ceded{}},
+		{"no queue any more", held, bare, nil, false, false, held, diff.Ceded{Before: hash(bare), Reason: "spec.suspend is Git's again"}},
+		{"an exception in a queue", running, running, inForce, false, true, bare, diff.Ceded{Before: hash(running), Reason: left}},
+		{"no autoscaler any more", three, noCount, nil, false, false, three, diff.Ceded{Before: hash(noCount), Reason: "spec.replicas is Git's again"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			live := &diff.Live{Exception: c.exception}
+			live := &diff.Live{Exception: c.exception, SuspendTaken: c.queued}
 			if c.applied != "" {
 				live.Applied = hash(c.applied)
 			}

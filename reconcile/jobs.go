@@ -22,7 +22,9 @@ func jobState(object metav1.Object) *diff.JobState {
 	}
 	s := job.Status
 	state.Suspended = job.Spec.Suspend != nil && *job.Spec.Suspend && s.Active == 0 && (s.Terminating == nil || *s.Terminating == 0)
-	state.TTL = job.Spec.TTLSecondsAfterFinished != nil
+	if mode := job.Spec.CompletionMode; mode != nil && *mode == batchv1.IndexedCompletion && job.Spec.Completions != nil {
+		state.Indexes = *job.Spec.Completions
+	}
 	state.Succeeded, state.Failed, state.CompletedIndexes = s.Succeeded, s.Failed, s.CompletedIndexes
 	if s.FailedIndexes != nil {
 		state.FailedIndexes = *s.FailedIndexes

@@ -48,7 +48,7 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 		Record: run.Name, Sync: run.Spec.Sync, Job: run.Spec.Job, Identity: diff.ParseIdentity(run.Spec.Identity),
 		Asked:   run.Spec.Identity == "" && run.Status.Outcome == "",
 		Outcome: diff.Outcome(run.Status.Outcome), Reason: oneLine(run.Status.Reason), Message: oneLine(run.Status.Message),
-		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Requested: requested(object), Told: run.Status.Container != nil,
+		JobUID: run.Status.JobUID, Created: run.CreationTimestamp.Time, Told: run.Status.Container != nil,
 	}
 	if at := run.Status.StartTime; at != nil {
 		reduced.Started = at.Time
@@ -62,18 +62,24 @@ func runOf(object *unstructured.Unstructured) *diff.Run {
 	return reduced
 }
 
-// requested reports whether somebody else than the loop has created a record: it asked for the run.
-func requested(record metav1.Object) bool {
-	return slices.ContainsFunc(record.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+// requested reports whether somebody has asked for a run: somebody else than the loop has created its record.
+func (r records) requested(ctx context.Context, namespace, record string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stored, err := r.client(namespace).Get(ctx, record, metav1.GetOptions{})
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(stored.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager != inventory.FieldManager && e.Subresource == ""
-	})
+	}), nil
 }
 
 // begun is the start of one run.
 type begun struct {
 	job      manifests.ID
 	record   string
-	exists   bool // somebody asked for it, or the Job could not be created before
+	exists   bool // it is on record: somebody has asked for it, or it was taken for a run of what Git wants
 	identity diff.Identity
 	revision string
 	origin   manifests.Origin

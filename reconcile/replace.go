@@ -38,7 +38,7 @@ func (w *write) replace(ctx context.Context, refused *Failure) error {
 		return err
 	}
 	if found := inventory.Examine(w.loop.parent.ID(), "", live); found.Refused != "" || w.uid != "" && w.uid != string(live.UID) {
-		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "somebody else replaced it or took it over; it is looked at again"}
+		return notOurs()
 	}
 	if err := w.loop.cluster.delete(ctx, w.target, live, metav1.DeletePropagationBackground); err != nil {
 		return err
@@ -52,6 +52,11 @@ func (w *write) replace(ctx context.Context, refused *Failure) error {
 		Word: health.Terminating, Reason: health.ReasonDeleting, Message: "deleted, to be created anew",
 	}}
 	return nil
+}
+
+// notOurs is the failure to delete what was ours when the pass began.
+func notOurs() *Failure {
+	return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "somebody else replaced it or took it over; it is looked at again"}
 }
 
 // wayOut says what can be done about a change that the server never makes to an object which exists; empty when the object may be replaced.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -58,8 +57,7 @@ func (w *write) putOnRecord(ctx context.Context, b begun) error {
 // later: see witness.
 func (w *write) abandon(ctx context.Context, err error) {
 	if w.begun && err != nil && newFailure(err, w.loop.cluster.host).Class != Transient {
-		run := diff.Run{Record: w.run.Record, Requested: w.action.Asked != ""}
-		_ = w.loop.takeBack(ctx, jobRunID(w.action.ID.Namespace, run.Record), run)
+		_ = w.loop.takeBack(ctx, jobRunID(w.action.ID.Namespace, w.run.Record), w.action.Asked != "")
 	}
 }
 
@@ -70,7 +68,7 @@ func (w *write) makeWay(ctx context.Context) error {
 		return err
 	}
 	if w.uid != string(live.UID) || !inventory.Member(w.loop.parent.ID(), live) {
-		return &Failure{Class: Conflict, Reason: string(OwnershipConflict), Text: "somebody else replaced it or took it over; it is looked at again"}
+		return notOurs()
 	}
 	if err := w.loop.rehearse(ctx, w.object, w.target); err != nil {
 		return newFailure(err, w.loop.cluster.host).because("so the Job that exists was not replaced")
@@ -94,15 +92,7 @@ func (l *Loop) close(ctx context.Context, live *diff.Live) error {
 	if status.Outcome == "" {
 		status.Outcome, status.Message = v1alpha1.RunReplaced, "deleted to make way for the next run: "+live.Health.Message
 	}
-	written, err := l.ledger.settle(ctx, live.ID.Namespace, live.Job.Record, status)
-	switch {
-	case apierrors.IsNotFound(err): // somebody deleted the record
-		return nil
-	case err != nil:
-		return err
-	}
-	l.observer.wrote(written)
-	return nil
+	return l.settle(ctx, jobRunID(live.ID.Namespace, live.Job.Record), status)
 }
 
 // startedByOthers reports whether Kilter did not start the Job that exists.

@@ -99,7 +99,6 @@ func endOf(last *diff.Live) (diff.Outcome, string) {
 
 // identity is that of the run which Git asks for.
 func (l *Loop) identity(object *manifests.Object) diff.Identity {
-	identity := diff.Identity{Spec: object.Run.Identity, Manifest: object.Hash}
 	triggers := sha256.New()
 	some := false
 	add := func(text string) {
@@ -116,9 +115,12 @@ func (l *Loop) identity(object *manifests.Object) diff.Identity {
 			}
 		}
 	}
+	trigger := ""
 	if some {
-		identity.Trigger = hex.EncodeToString(triggers.Sum(nil))
+		trigger = hex.EncodeToString(triggers.Sum(nil))
 	}
+	identity := diff.NewIdentity(object.Run.Identity, object.Hash, trigger)
+	identity.Indexes = object.Run.Indexes
 	return identity
 }
 
@@ -291,8 +293,8 @@ func (l *Loop) restore(ctx context.Context, job manifests.ID, run diff.JobState)
 }
 
 // takeBack undoes the record of a run that has never begun; what somebody has asked for is asked for still.
-func (l *Loop) takeBack(ctx context.Context, record manifests.ID, run diff.Run) error {
-	if run.Requested {
+func (l *Loop) takeBack(ctx context.Context, record manifests.ID, asked bool) error {
+	if asked {
 		written, err := l.ledger.release(ctx, record.Namespace, record.Name)
 		if err != nil {
 			return fmt.Errorf("cannot write the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))

@@ -90,7 +90,7 @@ func (w *write) clear(ctx context.Context, fields []fieldpath.Path) (*metav1.Par
 
 // unchangeable matches how the server says that a field must stay as it is; see ValidateImmutableField in k8s.io/apimachinery and the update
 // rules of k8s.io/kubernetes/pkg/apis/*/validation. Custom resources say it in words of their own, most often these.
-var unchangeable = regexp.MustCompile(`(?i)\bimmutable\b|\b(may|can) ?not (be )?(chang|updat|modif)|can't be (chang|updat|modif)|\bupdates to .+ forbidden`)
+var unchangeable = regexp.MustCompile(`(?i)\bimmutable\b|\b(may|can) ?not (be )?(chang|updat|modif)|can't be (chang|updat|modif)|\bupdates to .+ forbidden|\bonly be modified in tandem`)
 
 // immutable reports whether the server refuses an update only because fields must stay as they are.
 func immutable(f *Failure) bool {

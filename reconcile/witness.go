@@ -53,10 +53,22 @@ func (l *Loop) witness(ctx context.Context, record manifests.ID, run diff.Run, o
 		return nil
 	case told.status.JobUID == "" && now.Sub(run.Created) < eventsKept:
 		defer signal(l.observer.changed)
-		return l.takeBack(ctx, record, run) // nobody ever worked on it
+		return l.neverBegan(ctx, record)
 	}
 	defer signal(l.observer.changed)
 	return l.settle(ctx, record, told.status)
+}
+
+// neverBegan takes the record of a run back on which nobody ever worked.
+func (l *Loop) neverBegan(ctx context.Context, record manifests.ID) error {
+	asked, err := l.ledger.requested(ctx, record.Namespace, record.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot read the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))
+	}
+	return l.takeBack(ctx, record, asked)
 }
 
 // account is what a Job's events tell of one of its runs.

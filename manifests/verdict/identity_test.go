@@ -66,6 +66,7 @@ func TestJobIdentity(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := identity(t, old)
+			wasIndexes, _ := indexesOf(t, old)
 			kept, changed := 0, 0
 			for _, change := range mutate.Sweep(object(t, old)) {
 				mutated := object(t, old)
@@ -83,8 +84,11 @@ func TestJobIdentity(t *testing.T) {
 				if !ok {
 					t.Fatalf("%s: cannot be judged", change)
 				}
+				if indexes, elastic := indexesOf(t, text); tandem(v) != (indexes != wasIndexes && !elastic) {
+					t.Errorf("%s: %d indexes instead of %d, elastic: %t; the server says %v", change, indexes, wasIndexes, elastic, v.Causes)
+				}
 				if tandem(v) {
-					continue // refused for how it changes, not for being another run
+					continue // another run for its number of indexes alone
 				}
 				switch after := identity(t, text); {
 				case len(v.Causes) == 0 && after != before:
@@ -124,6 +128,15 @@ func object(t *testing.T, text []byte) map[string]any {
 		t.Fatal(err)
 	}
 	return object
+}
+
+func indexesOf(t *testing.T, text []byte) (indexes int32, elastic bool) {
+	t.Helper()
+	p, causes, ok := Parse(batchv1.SchemeGroupVersion.WithKind("Job"), text)
+	if !ok || len(causes) > 0 {
+		t.Fatalf("cannot read %s: %v", text, causes)
+	}
+	return p.JobIndexes()
 }
 
 func identity(t *testing.T, text []byte) string {

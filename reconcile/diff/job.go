@@ -3,6 +3,7 @@ package diff
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,43 +13,52 @@ import (
 	"kilter.dev/kilter/reconcile/health"
 )
 
-// Identity tells one run of a Job from another. Its String is what Kilter keeps of it on the Job and in the run's record.
+// Identity tells one run of a Job from another, by the beginnings of three hashes. Its String is what Kilter keeps of it on the Job and in the
+// run's record.
 type Identity struct {
 	Spec     string // hash of the spec after defaulting: manifests.Run.Identity
 	Manifest string // hash of the manifest: the same text is the same run, even when another Kubernetes fills in other defaults
 	Trigger  string // hash of what else makes it run again, such as the commit; empty when nothing does
+	Indexes  int32  // how many an Indexed Job has; 0 of any other, and where nobody noted it
 }
 
-// digits is how much of each hash an Identity's String keeps.
+// digits is how much of each hash an Identity keeps.
 const digits = 16
 
-// String returns the three hashes, shortened and parted by dots.
+// NewIdentity returns the Identity of whole hashes.
+func NewIdentity(spec, manifest, trigger string) Identity {
+	short := func(hash string) string { return hash[:min(len(hash), digits)] }
+	return Identity{Spec: short(spec), Manifest: short(manifest), Trigger: short(trigger)}
+}
+
+// String returns the parts with dots between them; the fourth only of an Indexed Job.
 func (i Identity) String() string {
-	parts := []string{i.Spec, i.Manifest, i.Trigger}
-	for k, hash := range parts {
-		parts[k] = hash[:min(len(hash), digits)]
+	text := i.Spec + "." + i.Manifest + "." + i.Trigger
+	if i.Indexes > 0 {
+		text += "." + strconv.Itoa(int(i.Indexes))
 	}
-	return strings.Join(parts, ".")
+	return text
 }
 
 // ParseIdentity reads what String wrote; anything else is an Identity that no run has.
 func ParseIdentity(text string) Identity {
 	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
+	if len(parts) == 3 {
+		parts = append(parts, "0")
+	}
+	if len(parts) != 4 {
 		return Identity{}
 	}
-	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2]}
+	indexes, err := strconv.ParseInt(parts[3], 10, 32)
+	if err != nil {
+		return Identity{}
+	}
+	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2], Indexes: int32(indexes)}
 }
 
-// Same reports whether both are runs of the same thing.
-func (i Identity) Same(other Identity) bool {
-	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
-	return a.Trigger == b.Trigger && a.sameWork(b)
-}
-
+// sameWork reports whether both run the same, for whatever reason and for however many indexes.
 func (i Identity) sameWork(other Identity) bool {
-	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
-	return a.Spec != "" && a.Spec == b.Spec || a.Manifest != "" && a.Manifest == b.Manifest
+	return i.Spec != "" && i.Spec == other.Spec || i.Manifest != "" && i.Manifest == other.Manifest
 }
 
 // Outcome is how a run ended, in the words of its record; empty while it goes on.
@@ -67,8 +77,8 @@ const (
 type JobState struct {
 	Record    string   // the name of its record; empty when the Job was not started by Kilter
 	Identity  Identity // as Kilter marked it
+	Indexes   int32    // how many an Indexed Job has now; 0 of any other
 	Suspended bool     // and none of its pods is left
-	TTL       bool     // it is deleted by itself some time after it has finished
 
 	Started, Finished               time.Time // zero before that
 	Succeeded, Failed               int32     // pods
@@ -98,9 +108,8 @@ type Run struct {
 	Message  string    // how it ended, for people
 	JobUID   types.UID // of the Job, as soon as it is known
 
-	Created   time.Time
-	Requested bool      // somebody has asked for it
-	Started   time.Time // as its Job has it; zero until that is on record
+	Created time.Time
+	Started time.Time // as its Job has it; zero until that is on record
 	Ended     time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
 	Told      bool      // how its last container ended is on record
 }
@@ -118,7 +127,7 @@ func (in Input) job(action *Action, runs *Runs) {
 	case live.Job != nil && live.Job.Record != "":
 		action.again(run, *runs, *live)
 	}
-	// What is left was not started by Kilter. An apply tells whether it is what Git wants; see write.claim.
+	// What is left was not started by Kilter. An apply tells whether it is what Git wants; see reconcile/rerun.go.
 }
 
 // leaving decides on a Job that is on its way out: as if it were gone, save that a successor has to wait for that. One that goes although its
@@ -143,7 +152,11 @@ func (a *Action) leaving(run *manifests.Run, runs Runs, live Live) {
 // again decides whether a Job that exists has to make way for another run.
 func (a *Action) again(run *manifests.Run, runs Runs, live Live) {
 	job := live.Job
-	due := runs.due(run, job.Identity)
+	ran := job.Identity
+	if live.Applied != a.Object.Hash { // else what differs is somebody's edit, and no other run
+		ran.Indexes = job.Indexes
+	}
+	due := runs.due(run, ran)
 	switch {
 	case runs.Asked != "":
 		due = "asked for by JobRun " + runs.Asked
@@ -204,11 +217,13 @@ func (a *Action) past(run *manifests.Run, runs Runs, reportDrift bool) {
 
 // due says why the run that Git asks for is another one than that of an Identity; empty when it is not.
 func (r Runs) due(run *manifests.Run, of Identity) string {
-	switch {
-	case r.Identity.Same(of):
-		return ""
+	switch from, to := of.Indexes, r.Identity.Indexes; {
 	case !r.Identity.sameWork(of):
 		return "template changed"
+	case from != to && from > 0 && to > 0 && !run.Elastic:
+		return fmt.Sprintf("completions changed from %d to %d, and parallelism is another number", from, to)
+	case r.Identity.Trigger == of.Trigger:
+		return ""
 	case run.Policy == manifests.RunOnCommit:
 		return "new commit"
 	}

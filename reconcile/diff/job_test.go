@@ -3,11 +3,14 @@ package diff
 import (
 	"strings"
 	"testing"
+
+	"kilter.dev/kilter/manifests"
 )
 
 func TestIdentity(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 4)
-	a := Identity{Spec: long, Manifest: "m1" + long, Trigger: ""}
+	due := func(a, b Identity) bool { return Runs{Identity: a}.due(&manifests.Run{Policy: manifests.RunOnChange}, b) != "" }
+	a := NewIdentity(long, "m1"+long, "")
 	for _, c := range []struct {
 		name  string
 		other Identity
@@ -15,20 +18,25 @@ func TestIdentity(t *testing.T) {
 	}{
 		{"itself", a, true},
 		{"as it is kept", ParseIdentity(a.String()), true},
-		{"another text of the same spec", Identity{Spec: long, Manifest: "m2"}, true},
-		{"the same text, with other defaults", Identity{Spec: "s2", Manifest: "m1" + long}, true},
+		{"another text of the same spec", NewIdentity(long, "m2", ""), true},
+		{"the same text, with other defaults", NewIdentity("s2", "m1"+long, ""), true},
 		{"another", Identity{Spec: "s2", Manifest: "m2"}, false},
-		{"the same work, started by something else", Identity{Spec: long, Manifest: "m1" + long, Trigger: "t"}, false},
+		{"the same work, started by something else", NewIdentity(long, "m1"+long, "t"), false},
 		{"of nothing", Identity{}, false},
 	} {
-		if a.Same(c.other) != c.same || c.other.Same(a) != c.same {
+		if due(a, c.other) == c.same || due(c.other, a) == c.same {
 			t.Errorf("%s: %v is the same: %t", c.name, c.other, !c.same)
 		}
 	}
-	if (Identity{}).Same(Identity{}) {
+	if !due(Identity{}, Identity{}) {
 		t.Error("what ran is not known, and counts as the same")
 	}
-	for _, text := range []string{"", "a", "a.b", "a.b.c.d"} {
+	indexed := a
+	indexed.Indexes = 12
+	if got := ParseIdentity(indexed.String()); got != indexed {
+		t.Errorf("%v is read as %v", indexed, got)
+	}
+	for _, text := range []string{"", "a", "a.b", "a.b.c.d", "a.b.c.1.2"} {
 		if got := ParseIdentity(text); got != (Identity{}) {
 			t.Errorf("ParseIdentity(%q) = %v", text, got)
 		}

@@ -132,3 +132,27 @@ func TestReplicasTaken(t *testing.T) {
 		}
 	}
 }
+
+// TestSuspendTaken says whose spec.suspend is, of a Job that stands in a queue.
+func TestSuspendTaken(t *testing.T) {
+	const suspend = `{"f:spec":{"f:suspend":{}}}`
+	queued := map[string]string{QueueLabel: "user-queue"}
+	ours := entryOf(FieldManager, metav1.ManagedFieldsOperationApply, "", suspend)
+	for _, c := range []struct {
+		name   string
+		labels map[string]string
+		owner  metav1.ManagedFieldsEntry
+		want   bool
+	}{
+		{"the queue's controller", queued, entryOf("kueue", metav1.ManagedFieldsOperationUpdate, "", suspend), true},
+		{"the queue's webhook, while Kilter applies", queued, entryOf(FieldManager, metav1.ManagedFieldsOperationUpdate, "", suspend), true},
+		{"Git", queued, ours, false},
+		{"an exception", queued, entryOf(ExceptionManager, metav1.ManagedFieldsOperationApply, "", suspend), false},
+		{"another field", queued, entryOf("kueue", metav1.ManagedFieldsOperationUpdate, "", `{"f:spec":{"f:template":{}}}`), false},
+		{"in no queue", nil, entryOf("kueue", metav1.ManagedFieldsOperationUpdate, "", suspend), false},
+	} {
+		if got := SuspendTaken(&metav1.ObjectMeta{Labels: c.labels, ManagedFields: []metav1.ManagedFieldsEntry{ours, c.owner}}); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
