@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -17,25 +18,38 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// between stands between a program and the API server as the administrator, counts the program's writes, and calls end once the last
-// one that it lets through is stored: its answer never arrives.
+// moment is when a program is killed: before one of its writes has arrived, or once it is stored and its answer is on the way.
+type moment struct {
+	write  int // 1 is the first; 0: never
+	before bool
+}
+
+func (m moment) String() string {
+	if m.before {
+		return fmt.Sprintf("before write %d", m.write)
+	}
+	return fmt.Sprintf("after write %d", m.write)
+}
+
+// between stands between a program and the API server as the administrator, counts the program's writes, and calls end at a moment. What
+// comes after that is not let through. Each program that runs through it counts on.
 type between struct {
 	kubeconfig string
 
 	mu     sync.Mutex
 	writes []string // method and path
-	last   int      // 0: every one is let through
+	moment moment
 	end    func()
 }
 
-// newBetween returns one that ends after a number of writes; 0: never. What a dry run would do, and Events, are no writes.
-func (c *cluster) newBetween(t *testing.T, last int) *between {
+// newBetween returns one that ends a program at a moment. What a dry run would do, and Events, are no writes.
+func (c *cluster) newBetween(t *testing.T, m moment) *between {
 	t.Helper()
 	target, err := url.Parse(c.config.Host)
 	must(t, err)
 	transport, err := rest.TransportFor(c.config)
 	must(t, err)
-	b := &between{last: last}
+	b := &between{moment: m}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport, proxy.FlushInterval = transport, -1
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) } // its client is gone
@@ -92,19 +106,23 @@ func (b *between) admits(r *http.Request) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.last > 0 && len(b.writes) >= b.last {
+	if b.moment.write > 0 && len(b.writes) >= b.moment.write {
 		return false
 	}
 	b.writes = append(b.writes, r.Method+" "+r.URL.Path)
-	return b.last == 0 || len(b.writes) <= b.last
+	if b.moment.before && len(b.writes) == b.moment.write {
+		b.end()
+		return false
+	}
+	return true
 }
 
-// stored ends the program if the answer is that of the last write. Others that are under way at that moment are stored too, as on a real
+// stored ends the program if the answer is that of the write after which it ends. Others that are under way at that moment are stored too, as on a real
 // server, and their answers are lost as well.
 func (b *between) stored(r *http.Request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !isWrite(r) || b.last == 0 || len(b.writes) < b.last {
+	if !isWrite(r) || b.moment.write == 0 || len(b.writes) < b.moment.write {
 		return false
 	}
 	b.end()

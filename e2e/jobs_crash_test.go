@@ -1,49 +1,43 @@
 package e2e
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 	"testing/fstest"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"kilter.dev/kilter/api/v1alpha1"
 )
 
-// TestJobKilledBetweenWrites kills the program after each write of a run in turn, among them the one that puts a run on record and the one that
-// creates the Job: the next run of the program ends where an undisturbed one does, and the Job has run once.
-func TestJobKilledBetweenWrites(t *testing.T) {
+// TestJobDeletedUnwatched has somebody delete a Job that runs while no Kilter does. Its events tell that it had not finished, so it runs again,
+// as it does when Kilter watches; where its TTL may have deleted it, nothing is run twice by guess.
+func TestJobDeletedUnwatched(t *testing.T) {
 	t.Parallel()
-	ctx, c := newCluster(t)
-	play := func(t *testing.T, b *between) (j *jobs, killed bool) {
-		t.Helper()
-		j = c.watchJobs(t, c.namespace(t, "run-killed"))
-		_, url := repository(t, fstest.MapFS{
-			"prod/migrate.yaml": jobText{name: "migrate", spec: "ttlSecondsAfterFinished: 0"}.file(),
-			"prod/after.yaml":   afterJob(j.namespace + "/migrate"),
-		})
-		j.sync = syncFile(t, j.namespace, url, "")
-		killed = b.run(ctx, t, "run", "-f", j.sync, "--once", "--allow-insecure-git") == -1
-		j.once(ctx, t, 0)
-		j.ran(t, "migrate", 1)
-		j.records(ctx, t, "migrate-1 Complete")
-		return j, killed
-	}
-	undisturbed := c.newBetween(t, 0)
-	play(t, undisturbed)
-	t.Logf("an undisturbed run writes: %q", undisturbed.writes)
-	recorded := slices.IndexFunc(undisturbed.writes, func(w string) bool { return strings.HasPrefix(w, "POST ") && strings.HasSuffix(w, "/jobruns") })
-	created := slices.IndexFunc(undisturbed.writes, func(w string) bool { return strings.HasSuffix(w, "/jobs/migrate") })
-	if recorded < 0 || created != recorded+1 {
-		t.Fatalf("the record is write %d, the Job write %d: want one after the other", recorded, created)
-	}
-	for k := recorded; k < len(undisturbed.writes)-1; k++ {
-		t.Run(fmt.Sprintf("after write %d", k+1), func(t *testing.T) {
-			b := c.newBetween(t, k+1)
-			if _, killed := play(t, b); !killed {
-				t.Error("it was not killed")
-			}
-			t.Logf("killed after %q", b.writes[len(b.writes)-1])
+	for _, c := range []struct {
+		name, spec string
+		code, ran  int
+		records    []string
+	}{
+		{"without a TTL", "", 0, 2, []string{"migrate-1 Deleted", "migrate-2 Complete"}},
+		{"before its TTL", "ttlSecondsAfterFinished: 3600", 0, 2, []string{"migrate-1 Deleted", "migrate-2 Complete"}},
+		{"maybe by its TTL", "ttlSecondsAfterFinished: 0", 1, 1, []string{"migrate-1 Unknown"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cluster := newCluster(t)
+			j := cluster.watchJobs(t, cluster.namespace(t, "deleted"))
+			working := jobText{name: "migrate", lasts: "10s", spec: c.spec}
+			_, url := repository(t, fstest.MapFS{"prod/migrate.yaml": working.file()})
+			j.sync = syncFile(t, j.namespace, url, "")
+			run := j.loop(t)
+			j.active(ctx, t)
+			run.Kill()
+			background := metav1.DeletePropagationBackground
+			must(t, j.BatchV1().Jobs(j.namespace).Delete(ctx, "migrate", metav1.DeleteOptions{PropagationPolicy: &background}))
+			j.gone(ctx, t)
+			j.once(ctx, t, c.code)
+			j.ran(t, "migrate", c.ran)
+			j.records(ctx, t, c.records...)
 		})
 	}
 }

@@ -203,7 +203,7 @@ func TestRandomEdits(t *testing.T) {
 		}
 		must(t, repo.Push(ctx))
 		for range w.IntN(3) {
-			b := c.newBetween(t, 1+w.IntN(12))
+			b := c.newBetween(t, moment{write: 1 + w.IntN(12)})
 			if code := b.run(ctx, t, "run", "-f", sync, "--once", "--allow-insecure-git"); code == -1 {
 				kills++
 			}

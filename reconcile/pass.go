@@ -290,6 +290,9 @@ func (l *Loop) outcome(r *Result) {
 		if action := &r.Plan.Actions[i]; action.Past != nil {
 			past[action.ID] = action.Past
 		}
+		if _, there := live[action.ID]; action.Object != nil && action.Live != nil && !there {
+			r.Unseen = true // it went during the pass; the event that told so starts the next one
+		}
 	}
 	r.Unrecorded = l.unrecorded()
 	r.Objects = len(l.set.Objects)

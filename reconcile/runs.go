@@ -36,11 +36,12 @@ type ledger struct {
 	telling map[manifests.ID]bool // records whose last container has been asked for
 	asking  sync.WaitGroup
 
-	lookAgain time.Time // when the cluster's events may tell of a run what they do not tell yet; zero when nothing is awaited
+	since     map[manifests.ID]time.Time // when it was first found that a run's Job is gone, and how it ended is not known
+	lookAgain time.Time                  // when the cluster's events may tell of a run what they do not tell yet; zero when nothing is awaited
 }
 
 func newLedger(own *Cluster, sync string) *ledger {
-	return &ledger{records: records{cluster: own, sync: sync}, telling: map[manifests.ID]bool{}}
+	return &ledger{records: records{cluster: own, sync: sync}, telling: map[manifests.ID]bool{}, since: map[manifests.ID]time.Time{}}
 }
 
 // compareRuns orders the runs of a Job, the oldest first: those that have ended by when they began, and then the others.
@@ -131,6 +132,23 @@ func (g *ledger) setLookAgain(at time.Time) {
 	if at.IsZero() || g.lookAgain.IsZero() || at.Before(g.lookAgain) {
 		g.lookAgain = at
 	}
+}
+
+// missed returns when a run was first looked for.
+func (g *ledger) missed(record manifests.ID, now time.Time) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, ok := g.since[record]; !ok {
+		g.since[record] = now
+	}
+	return g.since[record]
+}
+
+// found says that a run is not looked for any more.
+func (g *ledger) found(record manifests.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.since, record)
 }
 
 // keepRecords brings the records up to what was observed: runs that have started or ended, Jobs that are gone, and records that are one too many.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,32 +42,55 @@ func TestTestimony(t *testing.T) {
 		events []corev1.Event
 		want   account
 	}{
-		{"no trace", run, nil, nil, account{unknown, noon()}},
-		{"no trace of a Job that was seen", known, nil, nil, account{with(unknown, "b"), noon()}},
-		{"begun", run, nil, []corev1.Event{event("b", "SuccessfulCreate", 1e9)}, account{with(unknown, "b"), noon().Add(time.Second)}},
+		{"no trace", run, nil, nil, account{status: unknown}},
+		{"no trace of a Job that was seen", known, nil, nil, account{status: with(unknown, "b")}},
+		{"begun", run, nil, []corev1.Event{event("b", "SuccessfulCreate", 1e9)}, account{with(unknown, "b"), true}},
+		{"begun, and more than is told", run, nil, slices.Repeat([]corev1.Event{event("b", "SuccessfulCreate", 1e9)}, spoken), account{status: with(unknown, "b")}},
+		{"run by another controller", run, nil, []corev1.Event{event("b", "Queued", 1e9)}, account{status: with(unknown, "b")}},
 		{
 			"complete", run, nil,
 			[]corev1.Event{event("b", "SuccessfulCreate", 1e9), event("b", "Completed", 3e9)},
-			account{ended(v1alpha1.RunComplete, "", "completed, says its event", 3e9), noon().Add(3 * time.Second)},
+			account{status: ended(v1alpha1.RunComplete, "", "completed, says its event", 3e9)},
 		},
 		{
 			"failed", run, nil,
 			[]corev1.Event{event("b", "BackoffLimitExceeded", 2e9)},
-			account{ended(v1alpha1.RunFailed, "BackoffLimitExceeded", "said so", 2e9), noon().Add(2 * time.Second)},
+			account{status: ended(v1alpha1.RunFailed, "BackoffLimitExceeded", "said so", 2e9)},
 		},
 		{
 			"told by the newer API", run, nil,
 			[]corev1.Event{newer},
-			account{ended(v1alpha1.RunComplete, "", "completed, says its event", time.Minute), noon().Add(time.Minute)},
+			account{status: ended(v1alpha1.RunComplete, "", "completed, says its event", time.Minute)},
 		},
-		{"of an earlier time", run, nil, []corev1.Event{event("b", "Completed", -2e9)}, account{unknown, noon()}},
-		{"of another run", run, []diff.Run{{Record: "migrate-1", JobUID: "a"}}, []corev1.Event{event("a", "Completed", 1e9)}, account{unknown, noon()}},
-		{"of somebody else's Job", run, []diff.Run{{JobUID: "a"}}, []corev1.Event{event("a", "Completed", 1e9)}, account{unknown, noon()}},
-		{"of a Job that is not the one that was seen", known, nil, []corev1.Event{event("a", "Completed", 1e9)}, account{with(unknown, "b"), noon()}},
+		{"of an earlier time", run, nil, []corev1.Event{event("b", "Completed", -2e9)}, account{status: unknown}},
+		{"of another run", run, []diff.Run{{Record: "migrate-1", JobUID: "a"}}, []corev1.Event{event("a", "Completed", 1e9)}, account{status: unknown}},
+		{"of somebody else's Job", run, []diff.Run{{JobUID: "a"}}, []corev1.Event{event("a", "Completed", 1e9)}, account{status: unknown}},
+		{"of a Job that is not the one that was seen", known, nil, []corev1.Event{event("a", "Completed", 1e9)}, account{status: with(unknown, "b")}},
 	} {
 		if diff := cmp.Diff(c.want, testimony(c.run, c.others, c.events), cmp.AllowUnexported(account{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
+	}
+}
+
+// A Job that can have been deleted by its TTL tells nothing of somebody who deleted it.
+func TestExpired(t *testing.T) {
+	for _, c := range []struct {
+		spec string
+		age  time.Duration
+		want bool
+	}{
+		{`{}`, time.Hour, false},
+		{`{"ttlSecondsAfterFinished":60}`, 59 * time.Second, false},
+		{`{"ttlSecondsAfterFinished":60}`, 60 * time.Second, true},
+		{`{"ttlSecondsAfterFinished":0}`, 0, true},
+	} {
+		if got := expired(&manifests.Object{JSON: []byte(`{"spec":` + c.spec + `}`)}, c.age); got != c.want {
+			t.Errorf("%s after %s: %t", c.spec, c.age, got)
+		}
+	}
+	if !expired(nil, 0) {
+		t.Error("the TTL of a Job that Git does not have is known")
 	}
 }
 

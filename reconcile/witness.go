@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ import (
 // Of a run whose Job is gone only events tell, and they come late: a controller writes them beside its work, at its own pace.
 const (
 	eventsKept   = 55 * time.Minute // for sure: the API server's --event-ttl is an hour by default
-	eventsArrive = 5 * time.Second  // after what they tell of
+	eventsArrive = 5 * time.Second  // after what they tell of; a run that is missed has ended before
 )
 
 // witness finds out what became of a run that is on record without an end, and whose Job is not there: Kilter was not running, or the watch was
@@ -47,10 +48,16 @@ func (l *Loop) witness(ctx context.Context, record manifests.ID, run diff.Run, o
 	}
 	told := testimony(run, others, events.Items)
 	now := l.clock()
-	switch again := told.last.Add(eventsArrive); {
-	case told.status.Outcome == v1alpha1.RunUnknown && now.Before(again):
+	if again := l.ledger.missed(record, now).Add(eventsArrive); told.status.Outcome == v1alpha1.RunUnknown && now.Before(again) {
 		l.ledger.setLookAgain(again)
 		return nil
+	}
+	l.ledger.found(record)
+	if told.interrupted && now.Sub(run.Created) < eventsKept && !expired(l.keeps(jobID(record.Namespace, run.Job)), now.Sub(run.Created)) {
+		told.status.Outcome, told.status.Reason = v1alpha1.RunDeleted, ""
+		told.status.Message = "deleted before it had finished: its events tell of its pods, and of no end"
+	}
+	switch {
 	case told.status.JobUID == "" && now.Sub(run.Created) < eventsKept:
 		defer signal(l.observer.changed)
 		return l.neverBegan(ctx, record)
@@ -73,24 +80,37 @@ func (l *Loop) neverBegan(ctx context.Context, record manifests.ID) error {
 
 // account is what a Job's events tell of one of its runs.
 type account struct {
-	status v1alpha1.JobRunStatus // JobUID is empty when there is no trace of the run
-	last   time.Time             // of the newest trace; when the run was put on record, if there is none
+	status      v1alpha1.JobRunStatus // JobUID is empty when there is no trace of the run
+	interrupted bool                  // its controller told of its pods, left nothing out, and told of no end
 }
 
-// testimony reads from a Job's events how one of its runs ended. A Job that left traces and no end was deleted before it, or its end was
-// missed: which of them cannot be known.
+// spoken is how many events of one object a controller writes in a row; what comes after that it may keep to itself. See EventCorrelator in
+// k8s.io/client-go/tools/record.
+const spoken = 25
+
+// expired reports whether a Job of an age may have been deleted by its TTL. One that Git does not have may have had any.
+func expired(job *manifests.Object, age time.Duration) bool {
+	var content batchv1.Job
+	if job == nil || json.Unmarshal(job.JSON, &content) != nil {
+		return true
+	}
+	ttl := content.Spec.TTLSecondsAfterFinished
+	return ttl != nil && age >= time.Duration(*ttl)*time.Second
+}
+
+// testimony reads from a Job's events how one of its runs ended.
 func testimony(run diff.Run, others []diff.Run, events []corev1.Event) account {
-	told := account{last: run.Created, status: v1alpha1.JobRunStatus{
+	told := account{status: v1alpha1.JobRunStatus{
 		JobUID: run.JobUID, Outcome: v1alpha1.RunUnknown, Reason: "Gone", Message: "its Job is gone, and nothing tells how it ended",
 	}}
+	seen := int32(0)
 	for _, event := range events {
 		at := happened(event)
 		if at.Before(run.Created.Truncate(time.Second)) || ofAnother(event, run, others) {
 			continue
 		}
-		if at.After(told.last) {
-			told.last = at
-		}
+		seen += max(1, event.Count)
+		told.interrupted = told.interrupted || event.Reason == "SuccessfulCreate"
 		told.status.JobUID = event.InvolvedObject.UID
 		switch event.Reason {
 		case "Completed":
@@ -102,8 +122,10 @@ func testimony(run diff.Run, others []diff.Run, events []corev1.Event) account {
 			continue
 		}
 		told.status.CompletionTime = &metav1.Time{Time: at}
+		told.interrupted = false
 		return told
 	}
+	told.interrupted = told.interrupted && seen < spoken
 	return told
 }
 

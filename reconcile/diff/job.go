@@ -110,8 +110,8 @@ type Run struct {
 
 	Created time.Time
 	Started time.Time // as its Job has it; zero until that is on record
-	Ended     time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
-	Told      bool      // how its last container ended is on record
+	Ended   time.Time // as its Job has it; zero until that is on record, and for a run whose end nobody saw
+	Told    bool      // how its last container ended is on record
 }
 
 // job decides on a Job that Git wants. A Job is a run: one that has ended is not applied again, one that goes on is not torn down, and a change

@@ -9,7 +9,9 @@ import (
 
 func TestIdentity(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 4)
-	due := func(a, b Identity) bool { return Runs{Identity: a}.due(&manifests.Run{Policy: manifests.RunOnChange}, b) != "" }
+	due := func(a, b Identity) bool {
+		return Runs{Identity: a}.due(&manifests.Run{Policy: manifests.RunOnChange}, b) != ""
+	}
 	a := NewIdentity(long, "m1"+long, "")
 	for _, c := range []struct {
 		name  string
