@@ -290,9 +290,6 @@ func (l *Loop) outcome(r *Result) {
 		if action := &r.Plan.Actions[i]; action.Past != nil {
 			past[action.ID] = action.Past
 		}
-		if _, there := live[action.ID]; action.Object != nil && action.Live != nil && !there {
-			r.Unseen = true // it went during the pass; the event that told so starts the next one
-		}
 	}
 	r.Unrecorded = l.unrecorded()
 	r.Objects = len(l.set.Objects)
@@ -307,6 +304,8 @@ func (l *Loop) outcome(r *Result) {
 			found = live.Health
 		} else if l.blind[placeOf(object.ID)] {
 			found.Word = health.Unknown
+		} else if action, planned := r.Plan.Find(object.ID); planned && action.Live != nil {
+			r.Unseen = true // it went during the pass; the event that told so starts the next one
 		}
 		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, now); late > 0 {
 			found.Word = health.Failed
