@@ -24,11 +24,14 @@ const digits = 16
 
 // String returns the three hashes, shortened and parted by dots.
 func (i Identity) String() string {
-	parts := []string{i.Spec, i.Manifest, i.Trigger}
-	for k, hash := range parts {
-		parts[k] = hash[:min(len(hash), digits)]
-	}
-	return strings.Join(parts, ".")
+	short := i.short()
+	return strings.Join([]string{short.Spec, short.Manifest, short.Trigger}, ".")
+}
+
+// short is the Identity that String keeps.
+func (i Identity) short() Identity {
+	cut := func(hash string) string { return hash[:min(len(hash), digits)] }
+	return Identity{Spec: cut(i.Spec), Manifest: cut(i.Manifest), Trigger: cut(i.Trigger)}
 }
 
 // ParseIdentity reads what String wrote; anything else is an Identity that no run has.
@@ -42,12 +45,12 @@ func ParseIdentity(text string) Identity {
 
 // Same reports whether both are runs of the same thing.
 func (i Identity) Same(other Identity) bool {
-	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
+	a, b := i.short(), other.short()
 	return a.Trigger == b.Trigger && a.sameWork(b)
 }
 
 func (i Identity) sameWork(other Identity) bool {
-	a, b := ParseIdentity(i.String()), ParseIdentity(other.String())
+	a, b := i.short(), other.short()
 	return a.Spec != "" && a.Spec == b.Spec || a.Manifest != "" && a.Manifest == b.Manifest
 }
 
