@@ -6,8 +6,7 @@ import (
 )
 
 // garbage is how much garbage may lie in memory, in percent of what is in use, before it is collected. Go's own 100 makes the peak of a first
-// apply of 1,000 objects a tenth higher, and saves a tenth of a second of processor time; at rest there is nothing to collect. docs/performance
-// has the numbers.
+// apply a tenth higher and saves next to no time; docs/performance has the numbers.
 const garbage = 50
 
 // spareMemory makes a process that runs for months collect its garbage sooner, unless whoever started it has said in GOGC how soon.
