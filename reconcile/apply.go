@@ -43,6 +43,7 @@ type applied struct {
 // that is returned as blocked; the event that it waits for starts the next pass.
 func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resource) applied {
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
+	run.moved = sync.NewCond(&run.mu)
 	for _, action := range plan.Actions {
 		if tried(action) {
 			run.state[action.ID] = &node{action: action, todo: true}
@@ -56,7 +57,6 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 			}
 		}
 	}
-	var free []*node // complete before the first is sent: from then on waits belongs to the mutex
 	for _, action := range plan.Actions {
 		if !tried(action) {
 			continue
@@ -69,11 +69,14 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 			}
 		}
 		if n.waits == 0 {
-			free = append(free, n)
+			run.free = append(run.free, n)
 		}
 	}
-	for _, n := range free {
-		run.send(ctx, n)
+	for n := run.next(); n != nil; n = run.next() {
+		if l.cluster.throttle.take(ctx) != nil {
+			break
+		}
+		run.sending.Go(func() { run.send(ctx, n) })
 	}
 	run.sending.Wait()
 	return run.result(plan)
@@ -91,6 +94,9 @@ type applyRun struct {
 	sending sync.WaitGroup
 
 	mu    sync.Mutex
+	moved *sync.Cond // when the next two have changed
+	free  []*node    // that wait for a slot alone; few of many have a goroutine
+	sent  int        // and not answered
 	state map[manifests.ID]*node
 }
 
@@ -112,40 +118,52 @@ func (n *node) done() bool {
 	return !n.todo && n.action.Health().Unblocks()
 }
 
-// send applies n when a slot is free, and then whatever waited for it alone.
-func (r *applyRun) send(ctx context.Context, n *node) {
-	r.sending.Go(func() {
-		throttle := r.loop.cluster.throttle
-		if throttle.take(ctx) != nil {
-			return
-		}
-		out := written{op: n.action.Op}
-		change := r.loop.act(n.action, func() (err error) {
-			if slowed := r.loop.fights.slowed(n.action.Object, r.loop.clock()); slowed != nil {
-				return slowed
-			}
-			out, err = r.loop.write(ctx, n.action, r.places)
-			return err
-		})
-		throttle.give(change.Took)
-		change.From, change.Taken = out.from, out.taken
-		if change.Tried {
-			change.Op = out.op
-		}
-		change.Same = out.live != nil && n.action.Live != nil && out.live.ResourceVersion == n.action.Live.ResourceVersion
+// next returns the next node to send as soon as there is one; nil when none is left that an answer could free.
+func (r *applyRun) next() *node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.free) == 0 && r.sent > 0 {
+		r.moved.Wait()
+	}
+	if len(r.free) == 0 {
+		return nil
+	}
+	n := r.free[0]
+	r.free = r.free[1:]
+	r.sent++
+	return n
+}
 
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		n.change, n.live = &change, out.live
-		if !n.done() {
-			return
+// send applies n in the slot that was taken for it, and frees whatever waited for it alone.
+func (r *applyRun) send(ctx context.Context, n *node) {
+	out := written{op: n.action.Op}
+	change := r.loop.act(n.action, func() (err error) {
+		if slowed := r.loop.fights.slowed(n.action.Object, r.loop.clock()); slowed != nil {
+			return slowed
 		}
-		for _, dependent := range n.dependents {
-			if dependent.waits--; dependent.waits == 0 {
-				r.send(ctx, dependent)
-			}
-		}
+		out, err = r.loop.write(ctx, n.action, r.places)
+		return err
 	})
+	r.loop.cluster.throttle.give(change.Took)
+	change.From, change.Taken = out.from, out.taken
+	if change.Tried {
+		change.Op = out.op
+	}
+	change.Same = out.live != nil && n.action.Live != nil && out.live.ResourceVersion == n.action.Live.ResourceVersion
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.moved.Signal()
+	r.sent--
+	n.change, n.live = &change, out.live
+	if !n.done() {
+		return
+	}
+	for _, dependent := range n.dependents {
+		if dependent.waits--; dependent.waits == 0 {
+			r.free = append(r.free, dependent)
+		}
+	}
 }
 
 // act does what one action asks for, unless the same thing failed before and it is not yet time to try again.

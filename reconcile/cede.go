@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
 	compiled, setID := sync.OnceValue(newFieldSets), l.parent.ID()
 	ended := l.observer.ended()
 	now := l.clock()
-	all := make([]diff.Wanted, 0, len(l.set.Objects))
+	all := slices.Grow(l.facts[:0], len(l.set.Objects)) // no plan keeps them
 	for i, object := range l.set.Objects {
 		if len(r.Blind) > 0 && l.invisible(object) {
 			continue
@@ -53,6 +54,7 @@ func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
 		}
 		all = append(all, wanted)
 	}
+	l.facts = all
 	return all, nil
 }
 

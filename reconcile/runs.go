@@ -176,9 +176,12 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 	}
 	l.ledger.setLookAgain(time.Time{})
 	for job, runs := range l.sight.recorded {
-		gone := l.sight.of(job) == nil && l.listed[placeOf(job)]
-		removed := map[string]bool{}
-		for _, run := range surplus(runs, l.keeps(job), whole && gone) {
+		gone := sync.OnceValue(func() bool { return l.sight.of(job) == nil && l.listed[placeOf(job)] })
+		var removed map[string]bool
+		for _, run := range surplus(runs, l.keeps(job), func() bool { return whole && gone() }) {
+			if removed == nil {
+				removed = map[string]bool{}
+			}
 			removed[run.Record] = true
 			later(func() error { return l.ledger.remove(ctx, job.Namespace, run.Record) })
 		}
@@ -202,7 +205,7 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 				later(func() error { return l.settle(ctx, id, status) })
 			case went:
 				l.observer.settled(id)
-			case run.Outcome == "" && gone:
+			case run.Outcome == "" && gone():
 				later(func() error { return l.witness(ctx, id, run, runs) })
 			}
 		}
@@ -260,11 +263,14 @@ func (l *Loop) keeps(job manifests.ID) *manifests.Object {
 
 // surplus returns the records that need not be kept: the oldest beyond the limit of a Job that Git has, and all of one that has left Git, once
 // it is gone and a whole commit tells so. The runs come with the oldest first. That a Job which runs once has completed is never forgotten.
-func surplus(runs []diff.Run, object *manifests.Object, gone bool) []diff.Run {
+func surplus(runs []diff.Run, object *manifests.Object, gone func() bool) []diff.Run {
 	if object == nil || object.Run == nil {
-		if gone {
+		if gone() {
 			return runs
 		}
+		return nil
+	}
+	if len(runs) <= object.Run.History {
 		return nil
 	}
 	finished := slices.DeleteFunc(slices.Clone(runs), func(r diff.Run) bool { return r.Outcome == "" })

@@ -153,7 +153,7 @@ func TestSurplus(t *testing.T) {
 			runs = append(runs, diff.Run{Record: string(rune('0' + i)), Outcome: words[outcome]})
 		}
 		got := ""
-		for _, run := range surplus(runs, c.object, c.gone) {
+		for _, run := range surplus(runs, c.object, func() bool { return c.gone }) {
 			got += run.Record
 		}
 		if got != c.want {

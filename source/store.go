@@ -40,7 +40,7 @@ type store struct {
 
 const (
 	storePrefix      = "kilter-objects-" // what the names of all stores begin with
-	objectCacheBytes = 8 << 20           // the most that go-git keeps of objects already read, mostly bases of deltas
+	objectCacheBytes = 2 << 20           // the most that go-git keeps of objects already read, mostly bases of deltas
 	growthBytes      = 64 << 20          // a store may always grow this much before it is started afresh
 )
 

@@ -65,6 +65,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 }
 
 func (o *runOptions) run(ctx context.Context) error {
+	spareMemory()
 	var sync *v1alpha1.Sync
 	if o.file != "" {
 		var err error
