@@ -70,6 +70,7 @@ bench: build devcluster ## measure what is promised of speed and memory, each be
 	@for benchmarks in Validate 'Workload|OneOf|Kept'; do \
 		go test -v -run '^$$' -bench "$$benchmarks" -cpu 1 ./manifests | grep -E -- '-limit|-kept|bench_test.go|^(--- |FAIL|panic)'; \
 	done
+	go test -run '^$$' -bench Large -benchtime 10x ./source
 
 .PHONY: generate
 generate: ## write what is made from code: deepcopy, CRDs and docs/metrics.md
