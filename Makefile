@@ -55,7 +55,8 @@ test: build devcluster ## run every test, on a dev cluster or on the one TEST_KU
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
 	go build -C tools/gitea -o '$(ROOT)/bin/gitea' -ldflags '-s -w' .
 	go build -o bin/withcluster ./internal/withcluster
-	bin/withcluster -real-node go test $(if $(TEST_KUBECONFIG),-count=1) ./...
+	go build -o bin/canary ./internal/canary
+	bin/withcluster -real-node bin/canary go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...
 
 # BENCH_FLAGS are those of bench/: `make bench BENCH_FLAGS='-n 100,1000 -out docs/performance'`; see docs/performance. Of the Go benchmarks a
@@ -69,6 +70,7 @@ bench: build devcluster ## measure what is promised of speed and memory, each be
 	@for benchmarks in Validate 'Workload|OneOf|Kept'; do \
 		go test -v -run '^$$' -bench "$$benchmarks" -cpu 1 ./manifests | grep -E -- '-limit|-kept|bench_test.go|^(--- |FAIL|panic)'; \
 	done
+	go test -run '^$$' -bench Large -benchtime 10x ./source
 
 .PHONY: generate
 generate: ## write what is made from code: deepcopy, CRDs, dashboards and docs/metrics.md

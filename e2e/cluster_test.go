@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,7 @@ func (c *cluster) namespace(t *testing.T, prefix string) string {
 	must(t, err)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
+		c.holdsNoCredential(ctx, t, ns.Name)
 		if err := c.CoreV1().Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
 		}
@@ -163,6 +165,9 @@ func kilter(t *testing.T, args ...string) *process.Process {
 	must(t, err)
 	t.Cleanup(func() {
 		p.Kill()
+		if strings.Contains(p.Output(), canary) {
+			t.Error("kilter printed a credential")
+		}
 		if t.Failed() {
 			t.Logf("kilter %v printed:\n%s", args, p.Output())
 		}

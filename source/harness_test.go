@@ -15,7 +15,7 @@ import (
 	"kilter.dev/kilter/source"
 )
 
-// canary is every test's password: it may appear in no error.
+// canary is every test's password: it may appear in no error, and in nothing that is printed (internal/canary).
 const canary = "c4n4ry-p4ss"
 
 // origin is a repository on a real Git server.

@@ -128,7 +128,6 @@ func TestCommitFromServerThatGivesOutTipsOnly(t *testing.T) {
 	}
 }
 
-
 func TestDefaultBranchThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
