@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,7 @@ func TestAlerts(t *testing.T) {
 
 // Each alert has what an on-call engineer needs: a severity, words, a page, and a test with all three steps.
 func TestAlertsAreWhole(t *testing.T) {
+	index := read(t, "../../docs/alerts.md")
 	for _, r := range rules(t) {
 		page := "https://kilter.dev/docs/runbooks/" + r.Alert + ".md"
 		switch severity := r.Labels["severity"]; {
@@ -82,6 +84,9 @@ func TestAlertsAreWhole(t *testing.T) {
 		}
 		if text := read(t, "../../docs/runbooks/"+r.Alert+".md"); !strings.Contains(text, r.Expr) {
 			t.Errorf("docs/runbooks/%s.md does not tell when the alert ends: %s", r.Alert, r.Expr)
+		}
+		if row := fmt.Sprintf("| [%[1]s](runbooks/%[1]s.md) | %[2]s | %[3]s | ", r.Alert, r.Labels["severity"], r.For); !strings.Contains(index, row) {
+			t.Errorf("docs/alerts.md lacks %q", row)
 		}
 		test := read(t, "testdata/rules/"+r.Alert+".yaml")
 		for _, step := range []string{"# quiet", "# fires", "# resolves"} {
