@@ -1,7 +1,6 @@
 package chart_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,7 +84,7 @@ func TestAlertsAreWhole(t *testing.T) {
 		if text := read(t, "../../docs/runbooks/"+r.Alert+".md"); !strings.Contains(text, r.Expr) {
 			t.Errorf("docs/runbooks/%s.md does not tell when the alert ends: %s", r.Alert, r.Expr)
 		}
-		if row := fmt.Sprintf("| [%[1]s](runbooks/%[1]s.md) | %[2]s | %[3]s | ", r.Alert, r.Labels["severity"], r.For); !strings.Contains(index, row) {
+		if row := strings.Join([]string{"| [" + r.Alert + "](runbooks/" + r.Alert + ".md)", r.Labels["severity"], r.For}, " | "); !strings.Contains(index, row) {
 			t.Errorf("docs/alerts.md lacks %q", row)
 		}
 		test := read(t, "testdata/rules/"+r.Alert+".yaml")
