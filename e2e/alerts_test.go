@@ -16,16 +16,21 @@ import (
 	"kilter.dev/kilter/internal/gitserver"
 )
 
-// report is a CronJob that nothing but the test starts.
-const report = `apiVersion: batch/v1
+// newYear is a schedule that is not due while the test runs.
+const newYear = "0 3 1 1 *"
+
+// cronJob is one whose runs succeed.
+func cronJob(name string) *fstest.MapFile {
+	return file(`apiVersion: batch/v1
 kind: CronJob
-metadata: {name: report}
+metadata: {name: ` + name + `}
 spec:
-  schedule: 0 3 1 1 *
-  startingDeadlineSeconds: 600
+  schedule: ` + newYear + `
+  startingDeadlineSeconds: 60
   jobTemplate: {spec: {backoffLimit: 0, template: {
     metadata: {annotations: {devcluster.kilter.dev/exit-code: "0"}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}}
-`
+`)
+}
 
 // watched is a Sync that Prometheus scrapes, with somebody to page.
 type watched struct {
@@ -35,6 +40,7 @@ type watched struct {
 	*pager
 	address string // of Kilter's metrics
 	sync    string // the file
+	due     string // the schedule of the run that is missed
 }
 
 // TestAlertsReachTheirReceiver breaks what a person on call is paged for: the repository, a commit, a Job, a CronJob, a DaemonSet whose pods
@@ -42,7 +48,9 @@ type watched struct {
 func TestAlertsReachTheirReceiver(t *testing.T) {
 	t.Parallel()
 	installed(t, "prometheus")
-	ctx, c := newCluster(t)
+	_, c := newCluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // half a minute of scrapes and evaluations that cannot be hurried
+	t.Cleanup(cancel)
 	start := time.Now()
 	w := &watched{cluster: c, namespace: c.namespace(t, "alerts"), pager: newPager(t), address: freeAddress(t)}
 	nodes := c.pool(ctx, t, w.namespace, 2)
@@ -51,7 +59,8 @@ func TestAlertsReachTheirReceiver(t *testing.T) {
 	var url string
 	w.repo, url = repository(t, fstest.MapFS{
 		"prod/migrate.yaml": jobText{name: "migrate"}.file(),
-		"prod/report.yaml":  file(report),
+		"prod/report.yaml":  cronJob("report"),
+		"prod/backup.yaml":  cronJob("backup"),
 		"prod/agent.yaml":   agent(w.namespace, "{type: OnDelete}", ofItsPool),
 		"prod/web.yaml":     ofPods("{type: OnDelete}", ""),
 		"prod/a.yaml":       configMap("a"),
@@ -73,15 +82,20 @@ func TestAlertsReachTheirReceiver(t *testing.T) {
 	w.until(ctx, t, "resolved", "KilterAbsent")
 
 	w.checkTexts(t)
-	t.Run("dashboards", func(t *testing.T) { w.checkDashboards(ctx, t, classic, start) })
-	t.Run("dashboards of native histograms", func(t *testing.T) { w.checkDashboards(ctx, t, native, start) })
+	for kind, address := range map[string]string{"classic": classic, "native": native} {
+		t.Run("dashboards with "+kind+" histograms", func(t *testing.T) { w.checkDashboards(ctx, t, address, start) })
+		expr, limited := strings.CutSuffix(exprOf(t, "KilterPassSlow"), " > 30")
+		if !limited || numbers(ctx, t, address, expr, start) == 0 {
+			t.Errorf("with %s histograms KilterPassSlow could not fire: %s", kind, expr)
+		}
+	}
 }
 
 // start runs Kilter until all is well, and returns what kills it.
 func (w *watched) start(ctx context.Context, t *testing.T) (stop func()) {
 	t.Helper()
 	run := kilter(t, "run", "-f", w.sync, "--kubeconfig", w.kubeconfig, "--allow-insecure-git", "--listen", w.address)
-	line(ctx, t, run, "5 objects: 5 current")
+	line(ctx, t, run, "6 objects: 6 current")
 	return run.Kill
 }
 
@@ -97,8 +111,8 @@ func (w *watched) ofWorkloads() [][]string {
 		return []string{alert, "sync_namespace=" + w.namespace, "sync=e2e", "namespace=" + w.namespace, label}
 	}
 	return [][]string{
-		of("KilterJobFailed", "job_name=migrate"), of("KilterCronJobFailing", "cronjob=report"), of("KilterDaemonSetOutdated", "daemonset=agent"),
-		w.ofSync("KilterSyncFailed"),
+		of("KilterJobFailed", "job_name=migrate"), of("KilterCronJobFailing", "cronjob=report"),
+		of("KilterCronJobMissed", "cronjob=backup"), of("KilterDaemonSetOutdated", "daemonset=agent"), w.ofSync("KilterSyncFailed"),
 	}
 }
 
@@ -114,8 +128,8 @@ func (w *watched) untilAll(ctx context.Context, t *testing.T, status string, ale
 	}
 }
 
-// breakWorkloads pushes a Job and a CronJob that fail, and templates that no pod runs until somebody deletes the old ones. Somebody changes
-// an object by hand as well, which is undone.
+// breakWorkloads pushes a Job and a CronJob that fail, a CronJob whose run was due an hour ago, and templates that no pod runs until somebody
+// deletes the old ones. Somebody changes an object by hand as well, which is undone.
 func (w *watched) breakWorkloads(ctx context.Context, t *testing.T) {
 	t.Helper()
 	w.trigger(ctx, t, 0)
@@ -125,10 +139,15 @@ func (w *watched) breakWorkloads(ctx context.Context, t *testing.T) {
 	for _, name := range []string{"agent", "web"} {
 		must(t, w.repo.Replace("prod/"+name+".yaml", name+":1", name+":2"))
 	}
+	w.due = time.Now().UTC().Add(-time.Hour).Format("4 15 2 1 *") // the layout of a minute of the year
+	must(t, w.repo.Replace("prod/backup.yaml", newYear, w.due))
+	_, err := w.BatchV1().CronJobs(w.namespace).Patch(ctx, "backup", types.MergePatchType,
+		fmt.Appendf(nil, `{"status":{"lastScheduleTime":%q}}`, time.Now().UTC().Add(-2*time.Hour).Format(time.RFC3339)), metav1.PatchOptions{}, "status")
+	must(t, err)
 	push(t, w.repo)
 	w.until(ctx, t, "firing", "KilterDaemonSetOutdated", "daemonset=agent") // so the CronJob's new template is there
 	w.trigger(ctx, t, 1)
-	_, err := w.CoreV1().ConfigMaps(w.namespace).Patch(ctx, "a", types.MergePatchType, []byte(`{"data":{"key":"mine"}}`), metav1.PatchOptions{})
+	_, err = w.CoreV1().ConfigMaps(w.namespace).Patch(ctx, "a", types.MergePatchType, []byte(`{"data":{"key":"mine"}}`), metav1.PatchOptions{})
 	must(t, err)
 	w.untilAll(ctx, t, "firing", w.ofWorkloads()...)
 }
@@ -141,7 +160,7 @@ func (w *watched) breakRepository(ctx context.Context, t *testing.T) {
 	w.untilAll(ctx, t, "firing", w.ofSync("KilterFetchFailing"))
 	must(t, os.Rename(away, w.repo.Bare))
 	w.untilAll(ctx, t, "resolved", w.ofSync("KilterFetchFailing"))
-	must(t, w.repo.Write("prod/a.yaml", strings.Replace(string(configMap("a").Data), "key:", "k√y:", 1)))
+	must(t, w.repo.Write("prod/a.yaml", strings.Replace(string(configMap("a").Data), "key:", "not a key:", 1)))
 	push(t, w.repo)
 	w.untilAll(ctx, t, "firing", w.ofSync("KilterCommitRejected"))
 }
@@ -152,6 +171,7 @@ func (w *watched) repairWorkloads(ctx context.Context, t *testing.T) {
 	for _, file := range []string{"migrate", "report"} {
 		must(t, w.repo.Replace("prod/"+file+".yaml", `exit-code: "1"`, `exit-code: "0"`))
 	}
+	must(t, w.repo.Replace("prod/backup.yaml", w.due, newYear))
 	must(t, w.repo.Write("prod/a.yaml", string(configMap("a").Data)))
 	push(t, w.repo)
 	w.untilAll(ctx, t, "resolved", w.ofSync("KilterCommitRejected"))
@@ -160,6 +180,16 @@ func (w *watched) repairWorkloads(ctx context.Context, t *testing.T) {
 		must(t, w.CoreV1().Pods(w.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "app=" + app}))
 	}
 	w.untilAll(ctx, t, "resolved", w.ofWorkloads()...)
+}
+
+// exprOf returns what an alert asks Prometheus.
+func exprOf(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(rulesFile)
+	must(t, err)
+	_, rule, _ := strings.Cut(string(text), "alert: "+name+"\n        expr: >-\n          ")
+	expr, _, _ := strings.Cut(rule, "\n")
+	return expr
 }
 
 // checkTexts wants of every alert that fired what a person on call opens first, with nothing left to fill in.

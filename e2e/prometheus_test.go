@@ -52,11 +52,13 @@ func serve(ctx context.Context, t *testing.T, path string, args ...string) strin
 	return listening.FindStringSubmatch(line(ctx, t, p, `msg="Listening on"`))[1]
 }
 
+const rulesFile = "../charts/kilter/files/rules/kilter.yaml"
+
 // prometheus starts a Prometheus that scrapes Kilter every second and evaluates the chart's alerts as often. The alerts fire after a second
 // instead of the minutes of their file: that those are right, promtool shows in charts/kilter.
 func prometheus(ctx context.Context, t *testing.T, kilter, alertmanager string, args ...string) string {
 	t.Helper()
-	rules, err := os.ReadFile("../charts/kilter/files/rules/kilter.yaml")
+	rules, err := os.ReadFile(rulesFile)
 	must(t, err)
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "rules.yaml"), regexp.MustCompile(`(?m)^ +for: .*$`).ReplaceAll(rules, []byte("        for: 1s")), 0o600))
@@ -68,7 +70,8 @@ scrape_configs:
   - {job_name: kilter, honor_labels: true, static_configs: [{targets: [%q]}]}
 `, alertmanager, kilter), 0o600))
 	return serve(ctx, t, installed(t, "prometheus"),
-		append(args, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"))...)
+		append(args, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+			"--rules.alert.resend-delay=1s")...) // what it finds before it finds the Alertmanager
 }
 
 // alertmanager starts an Alertmanager that passes each alert on to the receiver at once.

@@ -68,6 +68,7 @@ func TestAlerts(t *testing.T) {
 
 // Each alert has what an on-call engineer needs: a severity, words, a page, and a test with all three steps.
 func TestAlertsAreWhole(t *testing.T) {
+	index := read(t, "../../docs/alerts.md")
 	for _, r := range rules(t) {
 		page := "https://kilter.dev/docs/runbooks/" + r.Alert + ".md"
 		switch severity := r.Labels["severity"]; {
@@ -78,6 +79,9 @@ func TestAlertsAreWhole(t *testing.T) {
 		}
 		if text := read(t, "../../docs/runbooks/"+r.Alert+".md"); !strings.Contains(text, r.Expr) {
 			t.Errorf("docs/runbooks/%s.md does not tell when the alert ends: %s", r.Alert, r.Expr)
+		}
+		if row := strings.Join([]string{"| [" + r.Alert + "](runbooks/" + r.Alert + ".md)", r.Labels["severity"], r.For}, " | "); !strings.Contains(index, row) {
+			t.Errorf("docs/alerts.md lacks %q", row)
 		}
 		test := read(t, "testdata/rules/"+r.Alert+".yaml")
 		for _, step := range []string{"# quiet", "# fires", "# resolves"} {

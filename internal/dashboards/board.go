@@ -72,6 +72,14 @@ type word struct {
 	color string
 }
 
+// chooseSyncs lets the reader choose Syncs by namespace and name.
+func chooseSyncs(many bool) []variable {
+	return []variable{
+		{name: "namespace", label: "Namespace", series: "kilter_sync_ready", of: "namespace", many: many},
+		{name: "sync", label: "Sync", series: `kilter_sync_ready{namespace=~"$namespace"}`, of: "sync", many: many},
+	}
+}
+
 var yesNo = []word{{0, "no", "green"}, {1, "yes", "red"}}
 
 const (

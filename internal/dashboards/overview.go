@@ -4,7 +4,7 @@ package main
 func overview() board {
 	return board{
 		name: "overview", title: "Overview", description: "Every Sync: is the cluster as Git says? A click on a Sync leads to its own dashboard.",
-		variables: []variable{{name: "namespace", label: "Namespace", series: "kilter_sync_ready", of: "namespace", many: true}},
+		variables: chooseSyncs(true)[:1],
 		rows: []row{
 			{"Now", []panel{
 				number("Syncs", "Syncs that Kilter works for.", "short", `count(max by (namespace, sync) (kilter_sync_ready{namespace=~"$namespace"}))`, 0,

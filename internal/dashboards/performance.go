@@ -4,10 +4,7 @@ package main
 func performance() board {
 	return board{
 		name: "performance", title: "Performance", description: "How fast pushes and repairs arrive, how long passes take, and what Kilter costs.",
-		variables: []variable{
-			{name: "namespace", label: "Namespace", series: "kilter_sync_ready", of: "namespace", many: true},
-			{name: "sync", label: "Sync", series: `kilter_sync_ready{namespace=~"$namespace"}`, of: "sync", many: true},
-		},
+		variables: chooseSyncs(true),
 		rows: []row{
 			{"How fast", []panel{
 				lines("From a push to the cluster", "From the look that found a commit until all of it was applied. What waits for a Job or a rollout takes as long as those do.", "s",

@@ -14,10 +14,7 @@ func oneSync() board {
 	gauge := func(metric string) string { return "max(" + metric + "{" + ofSync + "})" }
 	return board{
 		name: "sync", title: "Sync", description: "One Sync: what it follows, what it waits for, and what is wrong.",
-		variables: []variable{
-			{name: "namespace", label: "Namespace", series: "kilter_sync_ready", of: "namespace"},
-			{name: "sync", label: "Sync", series: `kilter_sync_ready{namespace=~"$namespace"}`, of: "sync"},
-		},
+		variables: chooseSyncs(false),
 		rows: []row{
 			{"Now", []panel{
 				{

@@ -11,10 +11,7 @@ import (
 func workloads() board {
 	return board{
 		name: "workloads", title: "Jobs and CronJobs", description: "Runs, schedules, and pods that wait for somebody to delete them.",
-		variables: []variable{
-			{name: "namespace", label: "Namespace of the Sync", series: "kilter_sync_ready", of: "namespace", many: true},
-			{name: "sync", label: "Sync", series: `kilter_sync_ready{namespace=~"$namespace"}`, of: "sync", many: true},
-		},
+		variables: chooseSyncs(true),
 		rows: []row{
 			{"Now", []panel{
 				wide(number("Jobs failed", "Jobs whose last run failed. None is run again by itself.", "short",
