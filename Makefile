@@ -13,7 +13,7 @@ CONTROLLER_GEN := go tool -modfile='$(ROOT)/tools/controller-gen/go.mod' control
 GOFUMPT        := go tool -modfile='$(ROOT)/tools/lint/go.mod' gofumpt
 GOLANGCI_LINT  := go tool -modfile='$(ROOT)/tools/lint/go.mod' golangci-lint
 HELM           := go tool -modfile='$(ROOT)/tools/helm/go.mod' helm
-MODULES        := . devcluster tools/controller-gen tools/gitea tools/helm tools/kubectl tools/lint
+MODULES        := . devcluster tools/controller-gen tools/gitea tools/helm tools/kubectl tools/lint tools/release
 
 # Asked only when something is linked.
 VERSION = $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
@@ -54,10 +54,12 @@ test: build devcluster ## run every test, on a dev cluster or on the one TEST_KU
 	$(HELM) version > /dev/null # built here, so that no test has to wait for it
 	go build -C tools/kubectl -o '$(ROOT)/bin/kubectl' .
 	go build -C tools/gitea -o '$(ROOT)/bin/gitea' -ldflags '-s -w' .
+	go build -C tools/release -o '$(ROOT)/bin/release' .
 	go build -o bin/withcluster ./internal/withcluster
 	go build -o bin/canary ./internal/canary
 	bin/withcluster -real-node bin/canary go test $(if $(TEST_KUBECONFIG),-count=1) ./...
 	DEVCLUSTER_BIN=$(ROOT)/bin/devcluster go test -C devcluster ./...
+	go test -C tools/release ./...
 
 # BENCH_FLAGS are those of bench/: `make bench BENCH_FLAGS='-n 100,1000 -out docs/performance'`; see docs/performance. Of the Go benchmarks a
 # metric "x" stands beside "x-limit", what is promised of it. On an idle machine: the numbers are of this one.
@@ -71,6 +73,18 @@ bench: build devcluster ## measure what is promised of speed and memory, each be
 		go test -v -run '^$$' -bench "$$benchmarks" -cpu 1 ./manifests | grep -E -- '-limit|-kept|bench_test.go|^(--- |FAIL|panic)'; \
 	done
 	go test -run '^$$' -bench Large -benchtime 10x ./source
+
+# What a release is made of is built anew for each platform: about five minutes each on two cores, the first time. `make test` packs the
+# program that it tests instead.
+RELEASE = go run -C tools/release . -source '$(ROOT)' -version $(VERSION:v%=%) -created $$(git log -1 --format=%cI)
+
+.PHONY: image
+image: ## build the image: bin/image/kilter-VERSION.oci.tar, for linux amd64 and arm64, with bills of materials (minutes)
+	$(RELEASE) -out '$(ROOT)/bin/image' -platforms linux/amd64,linux/arm64
+
+.PHONY: release
+release: ## build all that is published, in bin/dist: programs for linux, darwin and windows, the image, bills of materials, sums
+	$(RELEASE) -out '$(ROOT)/bin/dist'
 
 .PHONY: generate
 generate: ## write what is made from code: deepcopy, CRDs, dashboards and docs/metrics.md
@@ -87,14 +101,16 @@ fmt: ## format the Go code
 	$(GOFUMPT) -l -w .
 
 .PHONY: lint
-lint: ## run the linters on both modules
+lint: ## run the linters on every module with code of ours
 	$(GOLANGCI_LINT) run ./...
 	cd devcluster && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+	cd tools/release && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 
 .PHONY: verify
 verify: lint ## lint, go vet, and that what is generated, formatted and required is up to date
 	go vet ./...
 	go vet -C devcluster ./...
+	go vet -C tools/release ./...
 	@unformatted=$$($(GOFUMPT) -l .); [[ -z $$unformatted ]] || { echo "not formatted, run 'make fmt':" $$unformatted >&2; exit 1; }
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call generate_into,"$$fresh"); \

@@ -33,7 +33,7 @@ const stopTimeout = 3 * time.Second
 type component struct {
 	name     string
 	args     []string
-	isolated bool // in process and mount namespaces of its own, as their first process
+	isolated bool // in process, mount and network namespaces of its own, as their first process
 }
 
 // process is a component that was started.
@@ -69,7 +69,11 @@ func (c component) start(dir string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if c.isolated {
-		isolate(p.cmd.SysProcAttr)
+		kept, err := isolate(p.cmd)
+		if err != nil {
+			return nil, fmt.Errorf("cannot start %s: %w", c.name, err)
+		}
+		defer kept.Close()
 	}
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", c.name, err)

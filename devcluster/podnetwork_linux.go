@@ -5,42 +5,102 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // serviceAddress is the API server's for programs in pods, as KUBERNETES_SERVICE_HOST and _PORT say it.
 const serviceAddress = "10.96.0.1:443"
 
-// podNetwork is the network of the real node's pods: each is alone with itself and the API server. Nothing is changed on the machine:
-// a pod's addresses are on the loopback interface of its own network namespace, where a socket of ours listens in the API server's name.
-type podNetwork struct {
-	apiServer string // its real address
-	plugins   net.Listener
+// Addresses of the real node and its pods.
+var (
+	gateway  = host(net.IPv4(10, 245, 0, 1))                                      // the node's own, as pods see it
+	services = &net.IPNet{IP: net.IPv4(10, 96, 0, 0), Mask: net.CIDRMask(16, 32)} // as the API server gives them (apiserver.go)
+)
 
-	mu   sync.Mutex
-	pods map[string]net.Listener // by container ID of the sandbox
-	last uint16                  // the last pod's number, which is the end of its address
+// host returns the network that is one address.
+func host(address net.IP) *net.IPNet {
+	return &net.IPNet{IP: address.To4(), Mask: net.CIDRMask(32, 32)}
 }
 
-// servePods serves network plugins until close.
-func servePods(apiServer string) (*podNetwork, error) {
+// hostNamespace is the host's network namespace, which isolate left open for the real node's first process.
+const hostNamespace = "/proc/self/fd/3"
+
+// podNetwork is the network of the real node, in a namespace of its own, so that nothing is changed on the machine: each pod has a cable
+// to the node, which sends on what goes from pod to pod, answers for Services, and is the only way out. Connections from it to the host,
+// and from the host's kubelet address to it, are passed on by this process; nothing else leads in or out.
+type podNetwork struct {
+	plugins net.Listener
+
+	mu   sync.Mutex
+	open []io.Closer // listeners in either namespace
+	last uint16      // the last pod's number, which is the end of its address
+}
+
+// servePods connects the node with the API server, and serves network plugins until close.
+func servePods(port string) (*podNetwork, error) {
+	if err := setUpNode(); err != nil {
+		return nil, fmt.Errorf("cannot set up the node's network: %w", err)
+	}
+	unix.CloseOnExec(3)
 	plugins, err := net.Listen("unix", podNetworkSocket)
 	if err != nil {
 		return nil, fmt.Errorf("cannot serve network plugins: %w", err)
 	}
-	n := &podNetwork{apiServer: apiServer, plugins: plugins, pods: map[string]net.Listener{}}
+	n := &podNetwork{plugins: plugins}
 	go acceptAll(plugins, n.answer)
-	return n, nil
+
+	apiServer, kubelet := net.JoinHostPort("127.0.0.1", port), net.JoinHostPort(realNodeAddress, port)
+	for _, address := range []string{apiServer, serviceAddress} {
+		if _, err := n.lead(address, apiServer); err != nil {
+			return n, err
+		}
+	}
+	return n, inNamespace(hostNamespace, func() error {
+		listener, err := net.Listen("tcp4", kubelet)
+		if err != nil {
+			return err
+		}
+		n.keep(listener)
+		go acceptAll(listener, func(c net.Conn) { forward(c, func() (net.Conn, error) { return net.Dial("tcp4", kubelet) }) })
+		return nil
+	})
+}
+
+// lead has connections to an address of the node end at an address of the host, until the listener that it returns is closed.
+func (n *podNetwork) lead(from, to string) (net.Listener, error) {
+	listener, err := net.Listen("tcp4", from)
+	if err != nil {
+		return nil, err
+	}
+	n.keep(listener)
+	go acceptAll(listener, func(c net.Conn) {
+		forward(c, func() (server net.Conn, err error) {
+			err = inNamespace(hostNamespace, func() error {
+				server, err = net.Dial("tcp4", to)
+				return err
+			})
+			return server, err
+		})
+	})
+	return listener, nil
+}
+
+func (n *podNetwork) keep(listener io.Closer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.open = append(n.open, listener)
 }
 
 func (n *podNetwork) close() {
 	_ = n.plugins.Close()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, listener := range n.pods {
+	for _, listener := range n.open {
 		_ = listener.Close()
 	}
 }
@@ -68,9 +128,7 @@ func (n *podNetwork) answer(connection net.Conn) {
 	switch request.Command {
 	case "ADD":
 		err = n.add(request, &reply)
-	case "DEL":
-		n.delete(request.Container)
-	case "CHECK":
+	case "DEL", "CHECK": // the kernel takes a pod's cable away with its namespace
 	default:
 		err = fmt.Errorf("cannot do %q", request.Command)
 	}
@@ -85,43 +143,86 @@ func (n *podNetwork) answer(connection net.Conn) {
 func (n *podNetwork) add(request networkRequest, reply *networkReply) error {
 	reply.Interfaces = []networkInterface{{Name: request.Interface, Sandbox: request.Namespace}}
 	if request.Config.Type == "loopback" {
-		return inNamespace(request.Namespace, func() error { return setUpLoopback() })
+		return inNamespace(request.Namespace, func() error { return setUp("lo") })
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.last++
-	address := net.IPv4(10, 245, byte(n.last>>8), byte(n.last))
-	var listener net.Listener
-	err := inNamespace(request.Namespace, func() error {
-		if err := setUpLoopback(address, net.IPv4(10, 96, 0, 1)); err != nil {
-			return err
-		}
-		var err error
-		listener, err = net.Listen("tcp4", serviceAddress)
-		return err
-	})
-	if err != nil {
+	number := n.last
+	n.mu.Unlock()
+	address := host(net.IPv4(10, 245, byte(number>>8)+1, byte(number)))
+	if err := plug(fmt.Sprintf("pod%d", number), address, request); err != nil {
 		return fmt.Errorf("cannot set up the network of pod sandbox %s: %w", request.Container, err)
 	}
-	n.pods[request.Container] = listener
-	go acceptAll(listener, n.forward)
-	reply.IPs = []networkIP{{Version: "4", Address: address.String() + "/32"}}
+	reply.IPs = []networkIP{{Version: "4", Address: address.String()}}
 	return nil
 }
 
-func (n *podNetwork) delete(container string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if listener := n.pods[container]; listener != nil {
-		_ = listener.Close()
-		delete(n.pods, container)
+// plug lays a cable from the node to a pod. Its end at the node has the name.
+func plug(name string, address *net.IPNet, request networkRequest) error {
+	namespace, err := unix.Open(request.Namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
 	}
+	defer unix.Close(namespace)
+	cable := netlink.NewVeth(netlink.LinkAttrs{Name: name})
+	cable.PeerName, cable.PeerNamespace = request.Interface, netlink.NsFd(namespace)
+	if err := netlink.LinkAdd(cable); err != nil {
+		return err
+	}
+	if err := setUp(name, netlink.Route{Dst: address, Scope: netlink.SCOPE_LINK}); err != nil {
+		return err
+	}
+	return inNamespace(request.Namespace, func() error {
+		link, err := netlink.LinkByName(request.Interface)
+		if err != nil {
+			return err
+		}
+		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: address}); err != nil {
+			return err
+		}
+		all := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
+		return setUp(request.Interface, netlink.Route{Dst: gateway, Scope: netlink.SCOPE_LINK}, netlink.Route{Dst: all, Gw: gateway.IP})
+	})
 }
 
-// forward connects a program in a pod to the API server until both have said all.
-func (n *podNetwork) forward(pod net.Conn) {
-	defer pod.Close()
-	server, err := net.Dial("tcp4", n.apiServer)
+// setUpNode has the node answer for itself and all Services, and send on what pods send each other.
+func setUpNode() error {
+	own := netlink.Route{Dst: services, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST}
+	if err := setUp("lo", own); err != nil {
+		return err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: gateway}); err != nil {
+		return err
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o600)
+}
+
+// setUp brings an interface up and adds routes that lead to it.
+func setUp(name string, routes ...netlink.Route) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return err
+	}
+	for _, route := range routes {
+		route.LinkIndex = link.Attrs().Index
+		if err := netlink.RouteAdd(&route); err != nil {
+			return fmt.Errorf("route to %s: %w", route.Dst, err)
+		}
+	}
+	return nil
+}
+
+// forward connects a client with the server that dial reaches, until both have said all.
+func forward(client net.Conn, dial func() (net.Conn, error)) {
+	defer client.Close()
+	server, err := dial()
 	if err != nil {
 		return
 	}
@@ -129,9 +230,9 @@ func (n *podNetwork) forward(pod net.Conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		pass(server, pod)
+		pass(server, client)
 	}()
-	pass(pod, server)
+	pass(client, server)
 	<-done
 }
 
@@ -159,39 +260,4 @@ func inNamespace(path string, do func() error) error {
 		}()
 	}()
 	return <-result
-}
-
-// setUpLoopback brings the loopback interface up, with these addresses beside its own.
-func setUpLoopback(addresses ...net.IP) error {
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(socket)
-	up, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	up.SetUint16(unix.IFF_UP | unix.IFF_LOOPBACK)
-	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, up); err != nil {
-		return err
-	}
-	for i, address := range addresses {
-		for _, setting := range []struct {
-			request uint
-			value   net.IP
-		}{{unix.SIOCSIFADDR, address}, {unix.SIOCSIFNETMASK, net.IPv4bcast}} {
-			alias, err := unix.NewIfreq(fmt.Sprintf("lo:%d", i))
-			if err != nil {
-				return err
-			}
-			if err := alias.SetInet4Addr(setting.value.To4()); err != nil {
-				return err
-			}
-			if err := unix.IoctlIfreq(socket, setting.request, alias); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

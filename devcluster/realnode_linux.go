@@ -24,9 +24,16 @@ import (
 // containerdSocket is where containerd serves, as the real node sees it.
 const containerdSocket = "/run/containerd/containerd.sock"
 
-// isolate has a process start as the first one of new process and mount namespaces.
-func isolate(attributes *syscall.SysProcAttr) {
-	attributes.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
+// isolate has a process start as the first one of new process, mount and network namespaces. It keeps a way out: hostNamespace. The
+// caller closes what is returned once the process has started.
+func isolate(cmd *exec.Cmd) (io.Closer, error) {
+	network, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET
+	cmd.ExtraFiles = []*os.File{network}
+	return network, nil
 }
 
 // checkNamespaces returns why this process may not make namespaces, and the way out; nil if it may.
@@ -40,7 +47,11 @@ func checkNamespaces() error {
 	}
 	try := exec.Command(program, "version")
 	try.SysProcAttr = new(syscall.SysProcAttr)
-	isolate(try.SysProcAttr)
+	network, err := isolate(try)
+	if err != nil {
+		return err
+	}
+	defer network.Close()
 	if err := try.Run(); err != nil {
 		return fmt.Errorf("this process may not make namespaces (%w): in a container, run that one privileged", err)
 	}
@@ -86,11 +97,14 @@ func runRealNode(ctx context.Context, port string) (err error) {
 	if err := furnish(); err != nil {
 		return err
 	}
-	network, err := servePods(net.JoinHostPort("127.0.0.1", port))
+	network, err := servePods(port)
+	if network != nil {
+		defer network.close()
+	}
 	if err != nil {
 		return err
 	}
-	defer network.close()
+	go network.serveHostServices(ctx)
 
 	children := newChildren()
 	containerd, err := children.start("containerd", "containerd", "--config", "/var/lib/containerd/config.toml")

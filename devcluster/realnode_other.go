@@ -5,12 +5,13 @@ package main
 import (
 	"context"
 	"errors"
-	"syscall"
+	"io"
+	"os/exec"
 )
 
 var errNotLinux = errors.New("containers need Linux")
 
-func isolate(*syscall.SysProcAttr) {}
+func isolate(*exec.Cmd) (io.Closer, error) { return nil, errNotLinux }
 
 func checkNamespaces() error { return errNotLinux }
 

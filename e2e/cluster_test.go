@@ -42,6 +42,14 @@ type cluster struct {
 func newCluster(t *testing.T) (context.Context, *cluster) {
 	t.Helper()
 	kubeconfig := needs.Cluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx, clusterOf(t, kubeconfig)
+}
+
+// clusterOf returns the cluster of a kubeconfig.
+func clusterOf(t *testing.T, kubeconfig string) *cluster {
+	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	must(t, err)
 	config.QPS = -1
@@ -52,9 +60,7 @@ func newCluster(t *testing.T) (context.Context, *cluster) {
 	must(t, err)
 	c.metadata, err = metadata.NewForConfig(config)
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx, c
+	return c
 }
 
 func must(t *testing.T, err error) {

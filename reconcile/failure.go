@@ -89,7 +89,7 @@ func newFailure(err error, host string) *Failure {
 	case s.Reason == metav1.StatusReasonUnauthorized:
 		f.Text = "the API server does not accept the credentials: check the kubeconfig, or the ServiceAccount's token"
 	default:
-		f.Text = oneLine(s.Message)
+		f.Text = oneLine(s.Message) + wayToGrant(s.Message)
 	}
 	return f
 }
