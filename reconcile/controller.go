@@ -32,6 +32,7 @@ type Opened struct {
 // ControllerOptions configure Controller.
 type ControllerOptions struct {
 	Cluster *Cluster
+	Tenancy Tenancy
 	// Namespaces are those whose Syncs are followed; empty means all.
 	Namespaces []string
 	// Open opens the repository of a Sync. Its error becomes the Sync's status.
@@ -240,7 +241,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 		}
 	}
 	r.loop, err = NewLoop(Options{
-		Sync: wanted, Object: true, Cluster: c.Cluster, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: wanted, Object: true, Cluster: c.Cluster, Tenancy: c.Tenancy, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
 		Publish: publish, Record: c.Record, Log: log, Clock: c.Clock,
 	})
 	if err != nil {

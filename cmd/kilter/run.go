@@ -25,6 +25,7 @@ type runOptions struct {
 	file string
 	access
 	leader          leaderOptions
+	tenancy         tenancyOptions
 	once            bool
 	watchNamespaces []string
 	listen          string
@@ -63,6 +64,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
 		"the last word (default: "+verdict.Version()+")")
 	o.leader.add(flags)
+	o.tenancy.add(flags)
 	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
 	return cmd
 }
@@ -114,6 +116,9 @@ func newProgram(o *runOptions, log *slog.Logger) (*program, error) {
 	client.Install()
 	p := &program{runOptions: o, metrics: reconcile.NewMetrics(registry, version), client: client, log: log}
 	var err error
+	if p.rules, err = o.tenancy.rules(); err != nil {
+		return nil, err
+	}
 	if p.server, err = newServer(o.listen, p.metrics.Handler(registry)); err != nil {
 		return nil, err
 	}
@@ -138,6 +143,7 @@ func newProgram(o *runOptions, log *slog.Logger) (*program, error) {
 type program struct {
 	*runOptions
 	cluster   *reconcile.Cluster
+	rules     reconcile.Tenancy
 	candidate *leader.Candidate // nil: this process works without an election
 	metrics   *reconcile.Metrics
 	client    *reconcile.ClientMetrics
@@ -174,7 +180,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 	}
 	defer repository.Close()
 	loop, err := reconcile.NewLoop(reconcile.Options{
-		Sync: sync, Cluster: p.cluster, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: sync, Cluster: p.cluster, Tenancy: p.rules, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
 		Publish: func(r *reconcile.Result) {
 			p.metrics.Observe(sync, r)
 			p.server.ready()
@@ -212,7 +218,7 @@ func outcome(r *reconcile.Result) error {
 // followObjects runs a loop for every Sync object.
 func (p *program) followObjects(ctx context.Context) error {
 	controller := reconcile.NewController(reconcile.ControllerOptions{
-		Cluster: p.cluster, Namespaces: p.watchNamespaces, Metrics: p.metrics, Queues: p.client.Queues(),
+		Cluster: p.cluster, Tenancy: p.rules, Namespaces: p.watchNamespaces, Metrics: p.metrics, Queues: p.client.Queues(),
 		Record: p.events.Record, Log: p.log, Clock: time.Now,
 		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
 			repository, err := p.open(sync, p.cluster)
