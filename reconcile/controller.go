@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/manifests"
@@ -31,6 +32,7 @@ type Opened struct {
 // ControllerOptions configure Controller.
 type ControllerOptions struct {
 	Cluster *Cluster
+	Tenancy Tenancy
 	// Namespaces are those whose Syncs are followed; empty means all.
 	Namespaces []string
 	// Open opens the repository of a Sync. Its error becomes the Sync's status.
@@ -41,6 +43,8 @@ type ControllerOptions struct {
 	// Synced is called once every Sync that exists has been seen.
 	Synced  func()
 	Metrics *Metrics
+	// Queues makes the metrics of the queue of Syncs that changed.
+	Queues workqueue.MetricsProvider
 	// Record takes the Events of every Sync's passes.
 	Record func([]*corev1.Event)
 	Log    *slog.Logger
@@ -49,15 +53,10 @@ type ControllerOptions struct {
 
 // Controller follows the Sync objects of a cluster and runs one loop for each. A changed spec ends the loop and starts another; a
 // deleted Sync ends it and leaves its workloads as they are.
-type Controller struct {
-	ControllerOptions
-	events chan types.NamespacedName
-}
+type Controller struct{ ControllerOptions }
 
 // NewController returns a controller that does nothing before Run.
-func NewController(o ControllerOptions) *Controller {
-	return &Controller{ControllerOptions: o, events: make(chan types.NamespacedName)}
-}
+func NewController(o ControllerOptions) *Controller { return &Controller{o} }
 
 // running is the loop of one Sync.
 type running struct {
@@ -67,20 +66,34 @@ type running struct {
 	ended  chan struct{}
 }
 
-// Run follows Syncs until ctx is done and every loop has ended.
+// following is one call of Controller.Run.
+type following struct {
+	*Controller
+	stores map[string]cache.Store // of Syncs, by namespace
+	queue  workqueue.TypedInterface[types.NamespacedName]
+
+	mu    sync.Mutex
+	loops map[types.NamespacedName]*running
+}
+
+// Run follows Syncs until ctx is done and every loop has ended. Nothing is told of a Sync afterwards; it may run again.
 func (c *Controller) Run(ctx context.Context) {
 	namespaces := c.Namespaces
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
 	}
+	f := &following{
+		Controller: c, stores: map[string]cache.Store{}, loops: map[types.NamespacedName]*running{},
+		queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[types.NamespacedName]{Name: "syncs", MetricsProvider: c.Queues}),
+	}
 	var informing sync.WaitGroup
-	stores := map[string]cache.Store{}
+	defer informing.Wait()
 	var informers []cache.SharedIndexInformer
 	for _, namespace := range namespaces {
 		informer := dynamicinformer.NewFilteredDynamicInformer(c.Cluster.dynamic,
 			v1alpha1.GroupVersion.WithResource(v1alpha1.SyncResource), namespace, 0, cache.Indexers{}, nil).Informer()
-		c.listen(ctx, informer, namespace)
-		stores[namespace] = informer.GetStore()
+		f.listen(informer, namespace)
+		f.stores[namespace] = informer.GetStore()
 		informers = append(informers, informer)
 		informing.Go(func() { informer.RunWithContext(ctx) })
 	}
@@ -93,65 +106,67 @@ func (c *Controller) Run(ctx context.Context) {
 		c.Synced()
 	})
 
-	// Each Sync has a goroutine of its own: one that takes its time to end keeps no other waiting. It stays when the Sync goes, since its
-	// name may come back.
+	// Each Sync is followed by a goroutine of its own, and by one at a time, as the queue has it: one that takes its time to end keeps no
+	// other waiting.
+	defer context.AfterFunc(ctx, f.queue.ShutDown)()
 	var keeping sync.WaitGroup
-	changed := map[types.NamespacedName]chan struct{}{}
 	for {
-		select {
-		case <-ctx.Done():
-			keeping.Wait()
-			informing.Wait()
-			return
-		case name := <-c.events:
-			store := stores[name.Namespace]
-			if store == nil {
-				store = stores[metav1.NamespaceAll]
-			}
-			news := changed[name]
-			if news == nil {
-				news = make(chan struct{}, 1)
-				changed[name] = news
-				keeping.Go(func() { c.keep(ctx, store, name, news) })
-			}
-			signal(news)
+		name, down := f.queue.Get()
+		if down {
+			break
 		}
+		keeping.Go(func() {
+			defer f.queue.Done(name)
+			if ctx.Err() == nil {
+				f.keep(ctx, name)
+			}
+		})
+	}
+	keeping.Wait()
+	for name, loop := range f.loops {
+		keeping.Go(func() {
+			loop.end()
+			c.Metrics.Forget(name.Namespace, name.Name)
+		})
+	}
+	keeping.Wait()
+}
+
+// keep brings the loop of one Sync in line with it.
+func (f *following) keep(ctx context.Context, name types.NamespacedName) {
+	store := f.stores[name.Namespace]
+	if store == nil {
+		store = f.stores[metav1.NamespaceAll]
+	}
+	f.mu.Lock()
+	current := f.loops[name]
+	f.mu.Unlock()
+	current = f.follow(ctx, current, store, name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if current == nil {
+		delete(f.loops, name)
+	} else {
+		f.loops[name] = current
 	}
 }
 
-// keep brings the loop of one Sync in line with it whenever it changed, until ctx is done.
-func (c *Controller) keep(ctx context.Context, store cache.Store, name types.NamespacedName, changed chan struct{}) {
-	var current *running
-	for {
-		select {
-		case <-ctx.Done():
-			current.end()
-			return
-		case <-changed:
-			current = c.follow(ctx, current, store, name)
-		}
-	}
-}
-
-// listen sends the name of each Sync that appears, changes or goes to events.
-func (c *Controller) listen(ctx context.Context, informer cache.SharedIndexInformer, namespace string) {
+// listen queues the name of each Sync that appears, changes or goes.
+func (f *following) listen(informer cache.SharedIndexInformer, namespace string) {
 	// The error is kept for the log: an informer goes on trying by itself. Setting it fails only once the informer runs.
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		why := newFailure(err, c.Cluster.host).Text
+		why := newFailure(err, f.Cluster.host).Text
 		if apierrors.IsNotFound(err) {
 			why = "the cluster has no kind Sync: install it with `kilter crds | kubectl apply --server-side -f -`, or with the chart"
 		}
-		c.Log.Error("cannot watch Syncs", "namespace", namespace, "why", why)
+		f.Log.Error("cannot watch Syncs", "namespace", namespace, "why", why)
 	})
 	send := func(object any) {
 		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
 			object = gone.Obj
 		}
 		if m, ok := object.(metav1.Object); ok {
-			select {
-			case c.events <- types.NamespacedName{Namespace: m.GetNamespace(), Name: m.GetName()}:
-			case <-ctx.Done():
-			}
+			f.queue.Add(types.NamespacedName{Namespace: m.GetNamespace(), Name: m.GetName()})
 		}
 	}
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -226,7 +241,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 		}
 	}
 	r.loop, err = NewLoop(Options{
-		Sync: wanted, Object: true, Cluster: c.Cluster, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: wanted, Object: true, Cluster: c.Cluster, Tenancy: c.Tenancy, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
 		Publish: publish, Record: c.Record, Log: log, Clock: c.Clock,
 	})
 	if err != nil {

@@ -24,6 +24,8 @@ type Options struct {
 	Object bool
 	// Cluster speaks to the API server as Kilter itself.
 	Cluster *Cluster
+	// Tenancy limits the Sync.
+	Tenancy Tenancy
 	// Fetch lists the repository's refs and returns the selected commit; the same one when nothing moved.
 	Fetch func(context.Context) (source.Snapshot, error)
 	// Name returns what people call a file of a Snapshot; nil when its own name is what they know.
@@ -43,6 +45,7 @@ type Options struct {
 type Loop struct {
 	sync     *v1alpha1.Sync
 	cluster  *Cluster
+	tenancy  Tenancy
 	loader   *manifests.Loader
 	name     func(file string) string // of a Snapshot's file; may be nil
 	publish  func(*Result)
@@ -72,6 +75,7 @@ type Loop struct {
 	observer     *observer
 	clusterFails int // passes in a row that the cluster ended
 	places       map[place]resource
+	forbidden    forbidden
 	unresolved   []schema.GroupKind // kinds that are wanted, or listed by the inventory, and that the cluster does not serve
 	placesDue    bool
 	listed       map[place]bool // every place that was listed since the loop began
@@ -98,7 +102,7 @@ type Loop struct {
 // NewLoop returns a loop that has not begun. The Sync's own identity, if it names one, is taken on here.
 func NewLoop(o Options) (*Loop, error) {
 	l := &Loop{
-		sync: o.Sync, cluster: o.Cluster, loader: o.Loader, name: o.Name, publish: o.Publish, record: o.Record, log: o.Log, clock: o.Clock,
+		sync: o.Sync, cluster: o.Cluster, tenancy: o.Tenancy, loader: o.Loader, name: o.Name, publish: o.Publish, record: o.Record, log: o.Log, clock: o.Clock,
 		requests: make(chan string, 1),
 		allowed:  make(chan string, 1),
 		hurried:  make(chan struct{}, 1),
@@ -122,12 +126,13 @@ func NewLoop(o Options) (*Loop, error) {
 		l.parent.Parent, l.parent.target = fileParent(o.Sync.Namespace, o.Sync.Name)
 	}
 	l.ledger = newLedger(o.Cluster, o.Sync.Namespace+"/"+o.Sync.Name)
-	if account := o.Sync.Spec.ServiceAccountName; account != "" {
+	if account := cmp.Or(o.Sync.Spec.ServiceAccountName, o.Tenancy.ServiceAccount); account != "" {
 		var err error
 		if l.cluster, err = o.Cluster.As(o.Sync.Namespace, account); err != nil {
 			return nil, err
 		}
 	}
+	l.parent.tenant = l.cluster
 	return l, nil
 }
 

@@ -40,6 +40,7 @@ func fileParent(namespace, name string) (inventory.Parent, resource) {
 type parentStore struct {
 	inventory.Parent
 	cluster *Cluster
+	tenant  *Cluster // whose rights what comes from Git is applied with
 	target  resource
 	loaded  bool
 	uid     types.UID          // of the live parent; empty until it was read or written
@@ -160,7 +161,7 @@ func (p *parentStore) applyNamespace(ctx context.Context, set *manifests.Set) er
 				return err
 			}
 			namespaces := resource{gvr: schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}}
-			_, err = p.cluster.apply(ctx, applyRequest{target: namespaces, name: object.ID.Name, body: content})
+			_, err = p.tenant.apply(ctx, applyRequest{target: namespaces, name: object.ID.Name, body: content})
 			return err
 		}
 	}

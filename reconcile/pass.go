@@ -123,6 +123,7 @@ func (l *Loop) load(ctx context.Context, r *Result) error {
 	if set, err = l.appeal(ctx, set); err != nil {
 		return err
 	}
+	set = l.confined(set)
 	if r.NewCommit = l.loaded != l.snapshot.Commit; r.NewCommit {
 		r.Rewritten = l.snapshot.Rewritten
 	}
@@ -166,6 +167,9 @@ func (l *Loop) observe(ctx context.Context, r *Result) error {
 		return err
 	}
 	l.blind = map[place]bool{}
+	if trouble := l.forbidden.trouble(); trouble != nil {
+		r.Blind = append(r.Blind, *trouble)
+	}
 	all := l.observer.unseen()
 	for _, u := range all {
 		failure := newFailure(u.err, l.cluster.host)
@@ -188,6 +192,7 @@ func (l *Loop) observe(ctx context.Context, r *Result) error {
 // the inventory covers, until it was listed once; from then on, what was observed there tells.
 func (l *Loop) choosePlaces() error {
 	places := map[place]resource{}
+	var outside forbidden
 	var unresolved []schema.GroupKind
 	add := func(kind schema.GroupKind, namespace string) error {
 		found, err := l.cluster.resolve(kind, "")
@@ -197,7 +202,10 @@ func (l *Loop) choosePlaces() error {
 			unresolved = append(unresolved, kind)
 		case err != nil:
 			return newFailure(err, l.cluster.host)
-		case found.namespaced == (namespace != ""):
+		case found.namespaced != (namespace != ""):
+		case l.tenancy.bars(l.sync.Namespace, place{kind, namespace}):
+			outside = append(outside, place{kind, namespace})
+		default:
 			places[place{kind, namespace}] = found
 		}
 		return nil
@@ -222,7 +230,7 @@ func (l *Loop) choosePlaces() error {
 			places[place{jobRunKind, p.namespace}] = jobRuns
 		}
 	}
-	l.places, l.unresolved, l.placesDue = places, unresolved, false
+	l.places, l.forbidden, l.unresolved, l.placesDue = places, outside, unresolved, false
 	return nil
 }
 

@@ -42,6 +42,9 @@ func (l *Loop) prune(ctx context.Context, plan diff.Plan, places map[place]resou
 // delete deletes one object if it still is what the plan took it for: a watch may lag, and what somebody else has meanwhile
 // put in its place is not ours. Like an apply, a deletion that has begun is not cut off.
 func (l *Loop) delete(ctx context.Context, action diff.Action, target resource) error {
+	if refused := l.tenancy.refuses(l.sync.Namespace, action.ID); refused != nil {
+		return &Failure{Class: Slow, Reason: string(metav1.StatusReasonForbidden), Text: "it " + refused.text + "; it stays"}
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	live, err := l.cluster.object(target, action.ID.Namespace).Get(ctx, action.ID.Name, metav1.GetOptions{})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/pflag"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -52,6 +53,15 @@ func (a *access) contextNamespace() (string, error) {
 
 // connect finds the cluster as kubectl does. It sends no request.
 func (a *access) connect() (*reconcile.Cluster, error) {
+	config, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return reconcile.Connect(config)
+}
+
+// config says how to reach the cluster.
+func (a *access) config() (*rest.Config, error) {
 	config, err := a.loader().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
@@ -60,7 +70,7 @@ func (a *access) connect() (*reconcile.Cluster, error) {
 		return nil, fmt.Errorf("cannot find the cluster: %w; check --kubeconfig, KUBECONFIG and --context", err)
 	}
 	config.UserAgent = "kilter/" + version
-	return reconcile.Connect(config)
+	return config, nil
 }
 
 // loader reads the kubeconfig as kubectl does.

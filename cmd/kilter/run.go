@@ -17,12 +17,15 @@ import (
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/manifests/verdict"
 	"kilter.dev/kilter/reconcile"
+	"kilter.dev/kilter/reconcile/leader"
 )
 
 // runOptions are the flags of kilter run.
 type runOptions struct {
 	file string
 	access
+	leader          leaderOptions
+	tenancy         tenancyOptions
 	once            bool
 	watchNamespaces []string
 	listen          string
@@ -60,6 +63,8 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags.StringVar(&o.webhookListen, "webhook-listen", "", "address that receives the webhooks of Syncs with spec.git.webhook, such as :9292 (default: none)")
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
 		"the last word (default: "+verdict.Version()+")")
+	o.leader.add(flags)
+	o.tenancy.add(flags)
 	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
 	return cmd
 }
@@ -82,23 +87,13 @@ func (o *runOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	reconcile.NewClientMetrics(registry).Install()
-	cluster, err := o.connect()
-	if err != nil {
-		return err
-	}
 	remove, err := o.makeDataDir()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = remove() }()
-	program := program{runOptions: o, cluster: cluster, metrics: reconcile.NewMetrics(registry, version), events: reconcile.NewRecorder(cluster, log), log: log}
-	if program.server, err = newServer(o.listen, program.metrics.Handler(registry)); err != nil {
-		return err
-	}
-	if program.webhooks, err = newWebhooks(o.webhookListen, registry, log); err != nil {
+	program, err := newProgram(o, log)
+	if err != nil {
 		return err
 	}
 
@@ -107,27 +102,75 @@ func (o *runOptions) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return program.server.serve(ctx) })
 	group.Go(func() error { return program.webhooks.serve(ctx) })
-	group.Go(func() error { program.events.Run(ctx); return nil })
 	group.Go(func() error {
 		defer stop()
-		if sync != nil {
-			return program.followFile(ctx, sync)
-		}
-		return program.followObjects(ctx)
+		return program.lead(ctx, func(ctx context.Context) error { return program.follow(ctx, sync) })
 	})
 	return group.Wait()
+}
+
+// newProgram listens, and sets up the connection to the cluster. It sends no request.
+func newProgram(o *runOptions, log *slog.Logger) (*program, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	client := reconcile.NewClientMetrics(registry)
+	client.Install()
+	p := &program{runOptions: o, metrics: reconcile.NewMetrics(registry, version), client: client, log: log}
+	var err error
+	if p.rules, err = o.tenancy.rules(); err != nil {
+		return nil, err
+	}
+	if p.server, err = newServer(o.listen, p.metrics.Handler(registry)); err != nil {
+		return nil, err
+	}
+	if p.webhooks, err = newWebhooks(o.webhookListen, registry, log); err != nil {
+		return nil, err
+	}
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	if p.candidate, err = o.candidate(config, log, p.server.ready); err != nil {
+		return nil, err
+	}
+	if p.cluster, err = reconcile.Connect(config); err != nil {
+		return nil, err
+	}
+	p.events = reconcile.NewRecorder(p.cluster, log)
+	return p, nil
 }
 
 // program is what a run works with, once everything is open.
 type program struct {
 	*runOptions
-	cluster *reconcile.Cluster
-	metrics *reconcile.Metrics
-	events  *reconcile.Recorder
-	server  *server
-	log     *slog.Logger
+	cluster   *reconcile.Cluster
+	rules     reconcile.Tenancy
+	candidate *leader.Candidate // nil: this process works without an election
+	metrics   *reconcile.Metrics
+	client    *reconcile.ClientMetrics
+	events    *reconcile.Recorder
+	server    *server
+	webhooks  *webhooks
+	log       *slog.Logger
+}
 
-	webhooks *webhooks
+// follow runs the loop of the Sync in the file, or those of the Sync objects if there is no file. Events are written as long as there can be
+// any: what the last passes were worth is on record when it returns.
+func (p *program) follow(ctx context.Context, sync *v1alpha1.Sync) error {
+	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
+	recorded := make(chan struct{})
+	go func() {
+		defer close(recorded)
+		p.events.Run(recording)
+	}()
+	defer func() {
+		stop()
+		<-recorded
+	}()
+	if sync != nil {
+		return p.followFile(ctx, sync)
+	}
+	return p.followObjects(ctx)
 }
 
 // followFile runs the loop of the one Sync that the file holds.
@@ -138,7 +181,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 	}
 	defer repository.Close()
 	loop, err := reconcile.NewLoop(reconcile.Options{
-		Sync: sync, Cluster: p.cluster, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: sync, Cluster: p.cluster, Tenancy: p.rules, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
 		Publish: func(r *reconcile.Result) {
 			p.metrics.Observe(sync, r)
 			p.server.ready()
@@ -176,8 +219,8 @@ func outcome(r *reconcile.Result) error {
 // followObjects runs a loop for every Sync object.
 func (p *program) followObjects(ctx context.Context) error {
 	controller := reconcile.NewController(reconcile.ControllerOptions{
-		Cluster: p.cluster, Namespaces: p.watchNamespaces, Metrics: p.metrics, Record: p.events.Record, Log: p.log,
-		Clock: time.Now,
+		Cluster: p.cluster, Tenancy: p.rules, Namespaces: p.watchNamespaces, Metrics: p.metrics, Queues: p.client.Queues(),
+		Record: p.events.Record, Log: p.log, Clock: time.Now,
 		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
 			repository, err := p.open(sync, p.cluster)
 			if err != nil {

@@ -32,6 +32,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
+{{/* The Lease of who leads, and what gives access to it. */}}
+{{- define "kilter.leaseName" -}}
+{{ include "kilter.fullname" . | trunc 56 | trimSuffix "-" }}-leader
+{{- end }}
+
 {{- define "kilter.image" -}}
 {{- $v := .Values.image -}}
 {{- if $v.registry }}{{ $v.registry }}/{{ end }}{{ $v.repository -}}
@@ -91,9 +96,21 @@ apiextensions.k8s.io: [customresourcedefinitions]
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
+{{- if .Values.tenancy.defaultServiceAccount }}
+# What became of Jobs, which the accounts of the Syncs apply.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get]
+{{- else }}
 # The kinds it applies.
 {{- include "kilter.applyRules" (include "kilter.kinds" .) }}
-{{- if .Values.rbac.manageSecrets }}
+{{- end }}
+{{- if and .Values.rbac.manageSecrets .Values.tenancy.defaultServiceAccount }}
+# Credentials of Git repositories.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- else if .Values.rbac.manageSecrets }}
 {{- include "kilter.applyRules" "\"\": [secrets]" }}
 {{- else if .Values.rbac.credentialSecrets }}
 # Credentials of Git repositories.
@@ -115,6 +132,9 @@ apiextensions.k8s.io: [customresourcedefinitions]
 # The serviceAccountName of a Sync.
 - apiGroups: [""]
   resources: [serviceaccounts]
+  {{- with .Values.tenancy.impersonate }}
+  resourceNames: {{ toJson (sortAlpha .) }}
+  {{- end }}
   verbs: [impersonate]
 {{- with .Values.rbac.extraRules }}
 # rbac.extraRules
