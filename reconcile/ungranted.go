@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// forbidden is the API server's answer to a request that no role allows: user, verb, resource, API group and namespace, which is empty for
+// ungranted is the API server's answer to a request that no role allows: user, verb, resource, API group and namespace, which is empty for
 // what is asked at the cluster scope. It follows k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage.
-var forbidden = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)" (?:in the namespace "([^"]*)"|at the cluster scope)`)
+var ungranted = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)" (?:in the namespace "([^"]*)"|at the cluster scope)`)
 
 // wayToGrant returns what to set for a request that no role allowed, as the end of a sentence; empty for any other answer.
 func wayToGrant(message string) string {
-	found := forbidden.FindStringSubmatch(message)
+	found := ungranted.FindStringSubmatch(message)
 	if found == nil {
 		return ""
 	}
