@@ -140,7 +140,7 @@ func (c *Candidate) stand(ctx context.Context, lead func(context.Context)) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		c.watch(electing, lock, quitWaiting)
+		c.watch(electing, quitWaiting)
 	}()
 	elector.Run(electing)
 	if lock.acquired() {
@@ -204,7 +204,9 @@ func (c *Candidate) leads(now time.Time) bool {
 
 // Guard wraps a connection to the API server: requests that write are sent only while this process leads. One that comes too late fails as
 // NotLeading, and ends what leads.
-func (c *Candidate) Guard(next http.RoundTripper) http.RoundTripper { return &guard{candidate: c, next: next} }
+func (c *Candidate) Guard(next http.RoundTripper) http.RoundTripper {
+	return &guard{candidate: c, next: next}
+}
 
 type guard struct {
 	candidate *Candidate
