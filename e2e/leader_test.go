@@ -16,7 +16,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
 
+	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/internal/gitserver"
 	"kilter.dev/kilter/internal/process"
@@ -197,5 +199,34 @@ func TestOneLeaderAtATime(t *testing.T) {
 	must(t, err)
 	if ptr.Deref(lease.Spec.HolderIdentity, "") != "" || ptr.Deref(lease.Spec.LeaseTransitions, 0) < 9 {
 		t.Errorf("the Lease is left as %+v", lease.Spec)
+	}
+}
+
+// A forge knows one address, and the Service behind it every replica: one that stands by passes webhooks on.
+func TestWebhookReachesTheLeader(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	c.installCRDs(ctx, t)
+	h := newHooked(ctx, t, c)
+	document, err := yaml.YAMLToJSON([]byte(h.document))
+	must(t, err)
+	must(t, c.syncs(t).Post().Namespace(h.namespace).Resource(v1alpha1.SyncResource).Body(document).
+		SetHeader("Content-Type", "application/json").Do(ctx).Error())
+	start := func(address string) *process.Process {
+		return kilter(t, "run", "--watch-namespaces", h.namespace, "--log-format", "text", "--kubeconfig", c.kubeconfig, "--allow-insecure-git",
+			"--leader-elect", "--leader-elect-resource-namespace", h.namespace, "--webhook-listen", address, "--leader-elect-webhook-address", strings.Replace(address, "127.0.0.1", "[127.0.0.1]", 1)) // as in the chart
+	}
+	leading := start(freeAddress(t))
+	line(ctx, t, leading, "1 object: 1 current")
+	waiting := start(h.address) // which is where webhooks are sent
+	line(ctx, t, waiting, "elected", "self=false")
+
+	h.push(t, "1")
+	if status, err := h.send(ctx, hookSecret); err != nil || status != http.StatusAccepted {
+		t.Fatalf("answered %d, %v", status, err)
+	}
+	line(ctx, t, leading, "updated", "ConfigMap "+h.namespace+"/app")
+	if status, err := h.send(ctx, "what somebody guesses it may be"); err != nil || status != http.StatusUnauthorized {
+		t.Errorf("a forged webhook was answered %d, %v", status, err)
 	}
 }

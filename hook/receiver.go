@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"sync"
 	"time"
 
@@ -49,11 +50,12 @@ const (
 	TooLarge       Outcome = "too_large"       // the body is longer than 1 MiB
 	RateLimited    Outcome = "rate_limited"    // too many requests
 	Broken         Outcome = "broken"          // the body ended early, or came too slowly
+	Forwarded      Outcome = "forwarded"       // passed on to the process that leads, which counts it again
 )
 
 // Outcomes returns all of them.
 func Outcomes() []Outcome {
-	return []Outcome{Accepted, Unsigned, WrongSignature, UnknownSync, UnusableSecret, TooLarge, RateLimited, Broken}
+	return []Outcome{Accepted, Unsigned, WrongSignature, UnknownSync, UnusableSecret, TooLarge, RateLimited, Broken, Forwarded}
 }
 
 // Name is the namespace and the name of a Sync.
@@ -73,6 +75,8 @@ type Receiver struct {
 	log      *slog.Logger
 	requests *prometheus.CounterVec
 	limit    *rate.Limiter
+	leader   func() string          // see Forward
+	proxy    *httputil.ReverseProxy // nil: this process always works
 
 	mu      sync.RWMutex
 	targets map[Name]*target
@@ -161,6 +165,10 @@ func (r *Receiver) Serve(ctx context.Context, listener net.Listener) error {
 
 // ServeHTTP answers one webhook. The path's values namespace and name say for which Sync.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if r.forward(w, request) {
+		r.requests.WithLabelValues(string(Forwarded)).Inc()
+		return
+	}
 	name := Name{request.PathValue("namespace"), request.PathValue("name")}
 	outcome := r.judge(w, request, name)
 	r.requests.WithLabelValues(string(outcome)).Inc()

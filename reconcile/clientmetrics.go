@@ -132,5 +132,5 @@ func (m queues) NewLongestRunningProcessorSecondsMetric(name string) workqueue.S
 
 // NewRetriesMetric returns a counter that nobody sees: only queues with delays retry, and there is none.
 func (m queues) NewRetriesMetric(string) workqueue.CounterMetric {
-	return prometheus.NewCounter(prometheus.CounterOpts{Name: "workqueue_retries_total"})
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: "workqueue_retries_total", Help: "What was put back."})
 }

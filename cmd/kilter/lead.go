@@ -19,6 +19,7 @@ type leaderOptions struct {
 	elect           bool
 	name, namespace string
 	duration        time.Duration
+	advertise       string
 }
 
 func (o *leaderOptions) add(flags *pflag.FlagSet) {
@@ -27,6 +28,8 @@ func (o *leaderOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.namespace, "leader-elect-resource-namespace", "", "namespace of the Lease (default: the Pod's own, or that of the kubeconfig's context)")
 	flags.DurationVar(&o.duration, "leader-elect-lease-duration", 10*time.Second,
 		"how long after its last renewal the Lease of a leader that died is taken over; the same for every replica")
+	flags.StringVar(&o.advertise, "leader-elect-webhook-address", "",
+		"address at which replicas that stand by reach --webhook-listen of this one, to pass webhooks on (default: none are)")
 }
 
 // candidate returns this process in the election, and guards config; nil without --leader-elect. known is called when it is known who leads.
@@ -49,7 +52,7 @@ func (o *runOptions) candidate(config *rest.Config, log *slog.Logger, known func
 		return nil, fmt.Errorf("cannot tell which pod this is: %w", err)
 	}
 	candidate, err := leader.New(config, leader.Options{
-		Namespace: namespace, Name: o.leader.name, Identity: host, Duration: o.leader.duration, Known: known, Log: log,
+		Namespace: namespace, Name: o.leader.name, Identity: host, Address: o.leader.advertise, Duration: o.leader.duration, Known: known, Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--leader-elect-lease-duration: %w", err)

@@ -30,6 +30,7 @@ type runOptions struct {
 	watchNamespaces []string
 	listen          string
 	webhookListen   string
+	pprofListen     string
 	logFormat       string
 	kubeVersion     string
 	stdout          io.Writer
@@ -63,6 +64,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags.StringVar(&o.webhookListen, "webhook-listen", "", "address that receives the webhooks of Syncs with spec.git.webhook, such as :9292 (default: none)")
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
 		"the last word (default: "+verdict.Version()+")")
+	flags.StringVar(&o.pprofListen, "pprof-listen", "", "address on the loopback interface that serves Go's profiles, such as 127.0.0.1:6060 (default: none)")
 	o.leader.add(flags)
 	o.tenancy.add(flags)
 	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
@@ -102,6 +104,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return program.server.serve(ctx) })
 	group.Go(func() error { return program.webhooks.serve(ctx) })
+	group.Go(func() error { return program.profiles.serve(ctx) })
 	group.Go(func() error {
 		defer stop()
 		return program.lead(ctx, func(ctx context.Context) error { return program.follow(ctx, sync) })
@@ -126,12 +129,18 @@ func newProgram(o *runOptions, log *slog.Logger) (*program, error) {
 	if p.webhooks, err = newWebhooks(o.webhookListen, registry, log); err != nil {
 		return nil, err
 	}
+	if p.profiles, err = newProfiles(o.pprofListen); err != nil {
+		return nil, err
+	}
 	config, err := o.config()
 	if err != nil {
 		return nil, err
 	}
 	if p.candidate, err = o.candidate(config, log, p.server.ready); err != nil {
 		return nil, err
+	}
+	if p.candidate != nil && p.webhooks.receiver != nil {
+		p.webhooks.receiver.Forward(p.candidate.Elsewhere)
 	}
 	if p.cluster, err = reconcile.Connect(config); err != nil {
 		return nil, err
@@ -151,6 +160,7 @@ type program struct {
 	events    *reconcile.Recorder
 	server    *server
 	webhooks  *webhooks
+	profiles  *profiles
 	log       *slog.Logger
 }
 

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,8 @@ type Options struct {
 	Namespace, Name string
 	// Identity names this process for people, such as its pod. It need not be unique.
 	Identity string
+	// Address is where the others pass on what only the leader can answer, "host:port"; empty when nowhere.
+	Address string
 	// Duration is how long a Lease is valid after its last renewal, in whole seconds, MinDuration or more. Every process has to say the same.
 	Duration time.Duration
 	// Known is called, more than once perhaps, when it is known who leads: this process is as ready as it can be.
@@ -63,6 +66,7 @@ type Candidate struct {
 
 	mu      sync.Mutex
 	renewed time.Time // when the last renewal that succeeded was sent; zero when the Lease is not held
+	known   string    // the identity of who leads, as far as is known
 	stop    func()    // ends what leads; nil when nothing does
 }
 
@@ -73,6 +77,9 @@ func New(config *rest.Config, o Options) (*Candidate, error) {
 	}
 	c := &Candidate{Options: o, deadline: o.Duration * 3 / 5, retry: o.Duration * 3 / 20}
 	c.Identity += "_" + rand.Text()
+	if c.Address != "" {
+		c.Identity += "@" + c.Address
+	}
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	config.Timeout = c.deadline / 2 // a connection that hangs leaves time for another
@@ -117,6 +124,9 @@ func (c *Candidate) stand(ctx context.Context, lead func(context.Context)) {
 			},
 			OnStoppedLeading: func() {},
 			OnNewLeader: func(identity string) {
+				c.mu.Lock()
+				c.known = identity
+				c.mu.Unlock()
 				if identity != "" {
 					c.Log.Info("elected", "leader", identity, "lease", lock.Describe(), "self", identity == c.Identity)
 					c.Known()
@@ -130,7 +140,7 @@ func (c *Candidate) stand(ctx context.Context, lead func(context.Context)) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		c.watch(electing, lock, quitWaiting)
+		c.watch(electing, quitWaiting)
 	}()
 	elector.Run(electing)
 	if lock.acquired() {
@@ -153,6 +163,17 @@ func (c *Candidate) lead(ctx, held context.Context, lead func(context.Context)) 
 	if ctx.Err() == nil {
 		c.Log.Warn("lost the Lease: every loop has ended, and this process stands by", "lease", c.Namespace+"/"+c.Name)
 	}
+}
+
+// Elsewhere returns the Address of whoever leads; empty when nobody is known to, or this process does.
+func (c *Candidate) Elsewhere() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == c.Identity {
+		return ""
+	}
+	_, address, _ := strings.Cut(c.known, "@")
+	return address
 }
 
 // renewedAt takes over when a renewal that succeeded was sent.

@@ -75,7 +75,7 @@ func (l *lock) write(record resourcelock.LeaderElectionRecord, write func() erro
 }
 
 // watch calls freed whenever the Lease becomes free, until ctx is done: the elector by itself would look only now and then.
-func (c *Candidate) watch(ctx context.Context, l *lock, freed func()) {
+func (c *Candidate) watch(ctx context.Context, freed func()) {
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: reconcile.One(c.leases.Leases(c.Namespace), c.Name),
 		ObjectType:    &coordinationv1.Lease{},
