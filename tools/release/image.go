@@ -78,7 +78,7 @@ func (r release) imageOf(p platform, program string) (v1.Image, error) {
 	}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err = mutate.ConfigFile(image, &v1.ConfigFile{
-		OS: p.os, Architecture: p.arch, Created: v1.Time{Time: r.created},
+		OS: p.os, Architecture: p.arch, Created: v1.Time{Time: r.created}, RootFS: v1.RootFS{Type: "layers"},
 		Config: v1.Config{
 			Entrypoint: []string{"/kilter"},
 			User:       user,

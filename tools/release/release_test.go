@@ -186,7 +186,7 @@ func unpack(t *testing.T, archive string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Config.User != user || config.Architecture != runtime.GOARCH || !config.Created.Equal(time.Date(2026, 11, 23, 12, 34, 56, 0, time.UTC)) {
+	if config.Config.User != user || config.Architecture != runtime.GOARCH || config.RootFS.Type != "layers" || !config.Created.Equal(time.Date(2026, 11, 23, 12, 34, 56, 0, time.UTC)) {
 		t.Errorf("user %q, processor %s, created %s", config.Config.User, config.Architecture, config.Created)
 	}
 	root := extract(t, mutate.Extract(image))
