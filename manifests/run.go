@@ -14,7 +14,7 @@ type Run struct {
 	Indexes int32
 	Elastic bool
 	Policy  RunPolicy
-	Replace  ReplacePolicy
+	Replace ReplacePolicy
 	// OnConfig runs the Job again when a ConfigMap or Secret of the tree changes that it refers to.
 	OnConfig bool
 	// History is how many of its runs stay on record; at least 1.
