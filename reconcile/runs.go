@@ -120,9 +120,7 @@ func (l *Loop) identity(object *manifests.Object) diff.Identity {
 	if some {
 		trigger = hex.EncodeToString(triggers.Sum(nil))
 	}
-	identity := diff.NewIdentity(object.Run.Identity, object.Hash, trigger)
-	identity.Indexes = object.Run.Indexes
-	return identity
+	return diff.NewIdentity(object.Run.Identity, object.Hash, trigger)
 }
 
 // setLookAgain notes when the cluster's events are to be read again; zero when they are not.

@@ -24,8 +24,8 @@ import (
 //	git      Kind.group namespace/name  hash=…  applied  after=Kind.group:namespace/name,…  defines=Kind.group  create-only  refused=…  ceded=…  over
 //	         of a Job also  spec=…  trigger=…  indexes=…  elastic  run=once|on-commit|manual  replace=immediately|never
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  refused=…  after=Kind.group:namespace/name
-//	         of a Job also  record=…  spec=…  trigger=…  indexes=…  began=…  outcome=Complete|Failed  suspended
-//	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  indexes=…  outcome=…  completed
+//	         of a Job also  record=…  spec=…  trigger=…  indexes=…  outcome=Complete|Failed  suspended
+//	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  outcome=…  completed
 //	manifest, owners  the YAML of the first object of git, and of who owns which of its fields
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
@@ -70,6 +70,7 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 				Identity: facts["spec"], Policy: manifests.RunPolicy(cmp.Or(facts["run"], string(manifests.RunOnChange))),
 				Replace: manifests.ReplacePolicy(cmp.Or(facts["replace"], string(manifests.ReplaceAfterFinish))),
 			}
+			object.Run.Indexes = parseIndexes(facts["indexes"])
 			_, object.Run.Elastic = facts["elastic"]
 			in.Runs[id] = Runs{Identity: parseIdentity(object.Hash, facts)}
 		}
@@ -115,9 +116,6 @@ func parse(t *testing.T, archive *txtar.Archive) Input {
 			live.Job = &JobState{
 				Record: record, Identity: parseIdentity(live.Applied, facts), Outcome: Outcome(facts["outcome"]), Suspended: suspended,
 				Indexes: parseIndexes(facts["indexes"]),
-			}
-			if began := facts["began"]; began != "" {
-				live.Job.Identity.Indexes = parseIndexes(began)
 			}
 		}
 		if _, ok := facts["kept"]; ok {
@@ -226,7 +224,7 @@ func parseID(t *testing.T, kind, name string) manifests.ID {
 }
 
 func parseIdentity(manifest string, facts map[string]string) Identity {
-	return Identity{Spec: facts["spec"], Manifest: manifest, Trigger: facts["trigger"], Indexes: parseIndexes(facts["indexes"])}
+	return Identity{Spec: facts["spec"], Manifest: manifest, Trigger: facts["trigger"]}
 }
 
 func parseIndexes(text string) int32 {

@@ -3,7 +3,6 @@ package diff
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +18,6 @@ type Identity struct {
 	Spec     string // hash of the spec after defaulting: manifests.Run.Identity
 	Manifest string // hash of the manifest: the same text is the same run, even when another Kubernetes fills in other defaults
 	Trigger  string // hash of what else makes it run again, such as the commit; empty when nothing does
-	Indexes  int32  // how many an Indexed Job has; 0 of any other, and where nobody noted it
 }
 
 // digits is how much of each hash an Identity keeps.
@@ -31,32 +29,19 @@ func NewIdentity(spec, manifest, trigger string) Identity {
 	return Identity{Spec: short(spec), Manifest: short(manifest), Trigger: short(trigger)}
 }
 
-// String returns the parts with dots between them; the fourth only of an Indexed Job.
-func (i Identity) String() string {
-	text := i.Spec + "." + i.Manifest + "." + i.Trigger
-	if i.Indexes > 0 {
-		text += "." + strconv.Itoa(int(i.Indexes))
-	}
-	return text
-}
+// String returns the three parted by dots.
+func (i Identity) String() string { return i.Spec + "." + i.Manifest + "." + i.Trigger }
 
 // ParseIdentity reads what String wrote; anything else is an Identity that no run has.
 func ParseIdentity(text string) Identity {
 	parts := strings.Split(text, ".")
-	if len(parts) == 3 {
-		parts = append(parts, "0")
-	}
-	if len(parts) != 4 {
+	if len(parts) != 3 {
 		return Identity{}
 	}
-	indexes, err := strconv.ParseInt(parts[3], 10, 32)
-	if err != nil {
-		return Identity{}
-	}
-	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2], Indexes: int32(indexes)}
+	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2]}
 }
 
-// sameWork reports whether both run the same, for whatever reason and for however many indexes.
+// sameWork reports whether both run the same, for whatever reason.
 func (i Identity) sameWork(other Identity) bool {
 	return i.Spec != "" && i.Spec == other.Spec || i.Manifest != "" && i.Manifest == other.Manifest
 }
@@ -152,11 +137,10 @@ func (a *Action) leaving(run *manifests.Run, runs Runs, live Live) {
 // again decides whether a Job that exists has to make way for another run.
 func (a *Action) again(run *manifests.Run, runs Runs, live Live) {
 	job := live.Job
-	ran := job.Identity
-	if live.Applied != a.Object.Hash { // else what differs is somebody's edit, and no other run
-		ran.Indexes = job.Indexes
+	due := runs.due(run, job.Identity)
+	if due == "" && live.Applied != a.Object.Hash { // else what differs is somebody's edit, and no other run
+		due = resized(run, job.Indexes)
 	}
-	due := runs.due(run, ran)
 	switch {
 	case runs.Asked != "":
 		due = "asked for by JobRun " + runs.Asked
@@ -217,17 +201,24 @@ func (a *Action) past(run *manifests.Run, runs Runs, reportDrift bool) {
 
 // due says why the run that Git asks for is another one than that of an Identity; empty when it is not.
 func (r Runs) due(run *manifests.Run, of Identity) string {
-	switch from, to := of.Indexes, r.Identity.Indexes; {
+	switch {
 	case !r.Identity.sameWork(of):
 		return "template changed"
-	case from != to && from > 0 && to > 0 && !run.Elastic:
-		return fmt.Sprintf("completions changed from %d to %d, and parallelism is another number", from, to)
 	case r.Identity.Trigger == of.Trigger:
 		return ""
 	case run.Policy == manifests.RunOnCommit:
 		return "new commit"
 	}
 	return "configuration changed"
+}
+
+// resized says why a Job that exists cannot come to have as many indexes as Git asks for; empty when it can, or when it is not known how many it
+// has. Of one that is gone the number starts no run: what it had in the end is not on record.
+func resized(run *manifests.Run, from int32) string {
+	if from == 0 || run.Indexes == 0 || from == run.Indexes || run.Elastic {
+		return ""
+	}
+	return fmt.Sprintf("completions changed from %d to %d, and parallelism is another number", from, run.Indexes)
 }
 
 // health is that of a Job which is gone, and whose run is on record.
