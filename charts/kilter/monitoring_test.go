@@ -77,8 +77,8 @@ func TestMonitoringIsOffByDefault(t *testing.T) {
 }
 
 func TestMonitoring(t *testing.T) {
-	objects, alerts, dashboards := monitoring(t, "--values", "charts/kilter/testdata/monitoring.values.yaml")
-	golden.Check(t, "testdata/monitoring.golden.yaml", objects)
+	objects, alerts, dashboards := monitoring(t, "--values", "charts/kilter/testdata/monitoring/values.yaml")
+	golden.Check(t, "testdata/monitoring/golden.yaml", objects)
 	want := slices.DeleteFunc(rules(t), func(r rule) bool { return r.Alert == "KilterDriftNotRepaired" || r.Alert == "KilterCronJobLate" })
 	for i := range want {
 		want[i].Annotations["dashboard_url"] = "https://grafana.example.com" + want[i].Annotations["dashboard_url"]
