@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"kilter.dev/kilter/internal/await"
 )
@@ -35,6 +36,11 @@ func TestIndexedJobGrows(t *testing.T) {
 	change(3, 3, "changed in Git")
 	j.ran(t, "render", 1)
 	change(3, 1, "changed in Git")
+	j.ran(t, "render", 1)
+	background := metav1.DeletePropagationBackground
+	must(t, j.BatchV1().Jobs(j.namespace).Delete(ctx, "render", metav1.DeleteOptions{PropagationPolicy: &background}))
+	must(t, await.Gone[batchv1.Job](ctx, j.job("render")))
+	j.once(ctx, t, 0) // the record knows how far it has grown
 	j.ran(t, "render", 1)
 	change(4, 1, "completions changed from 3 to 4, and parallelism is another number, it will run again")
 	j.ran(t, "render", 2)

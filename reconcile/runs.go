@@ -120,7 +120,9 @@ func (l *Loop) identity(object *manifests.Object) diff.Identity {
 	if some {
 		trigger = hex.EncodeToString(triggers.Sum(nil))
 	}
-	return diff.NewIdentity(object.Run.Identity, object.Hash, trigger)
+	identity := diff.NewIdentity(object.Run.Identity, object.Hash, trigger)
+	identity.Indexes = object.Run.Indexes
+	return identity
 }
 
 // setLookAgain notes when the cluster's events are to be read again; zero when they are not.
@@ -192,6 +194,9 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 				l.observer.settled(id)
 			case run.Asked:
 			case exists:
+				if run.Identity != at.Job.Identity { // it has grown in place
+					later(func() error { return l.reidentify(ctx, id, at.Job.Identity) })
+				}
 				if status, news := newsOfRun(run, at); news {
 					later(func() error { return l.settle(ctx, id, status) })
 				}
@@ -296,6 +301,19 @@ func (l *Loop) settle(ctx context.Context, record manifests.ID, status v1alpha1.
 	if status.Outcome != "" {
 		l.observer.settled(record)
 	}
+	return nil
+}
+
+// reidentify puts on record what a run has become by a change in place, so that it is known when its Job is gone.
+func (l *Loop) reidentify(ctx context.Context, record manifests.ID, identity diff.Identity) error {
+	written, err := l.ledger.patch(ctx, record.Namespace, record.Name, map[string]any{"spec": map[string]any{"identity": identity.String()}})
+	switch {
+	case apierrors.IsNotFound(err): // somebody has deleted it
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot write the record of run %s/%s: %w", record.Namespace, record.Name, newFailure(err, l.cluster.host))
+	}
+	l.observer.wrote(written)
 	return nil
 }
 

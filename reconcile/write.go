@@ -130,6 +130,11 @@ func (w *write) update(ctx context.Context) error {
 	if w.action.Ends {
 		return w.endException(ctx)
 	}
+	if w.object.Run != nil && !w.startedByOthers() {
+		grown := *w.run
+		grown.Identity.Indexes = w.object.Run.Indexes
+		w.run = &grown
+	}
 	stored, err := w.apply(ctx, precondition{}, true)
 	if taken := fieldConflicts(err); len(taken) > 0 {
 		if excepted(taken) {

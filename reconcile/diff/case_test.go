@@ -25,7 +25,7 @@ import (
 //	         of a Job also  spec=…  trigger=…  indexes=…  elastic  run=once|on-commit|manual  replace=immediately|never
 //	cluster  Kind.group namespace/name  applied=…  fields=edited|unknown  health=Terminating  kept  cascade  foreign  refused=…  after=Kind.group:namespace/name
 //	         of a Job also  record=…  spec=…  trigger=…  indexes=…  outcome=Complete|Failed  suspended
-//	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  outcome=…  completed
+//	runs     Kind.group namespace/name  asked=…  last=…  spec=…  trigger=…  indexes=…  outcome=…  completed
 //	manifest, owners  the YAML of the first object of git, and of who owns which of its fields
 //	sync     drift=Report  prune=false  withheld=…  limit=2  limit=50%  limit=none
 func parse(t *testing.T, archive *txtar.Archive) Input {
@@ -224,7 +224,7 @@ func parseID(t *testing.T, kind, name string) manifests.ID {
 }
 
 func parseIdentity(manifest string, facts map[string]string) Identity {
-	return Identity{Spec: facts["spec"], Manifest: manifest, Trigger: facts["trigger"]}
+	return Identity{Spec: facts["spec"], Manifest: manifest, Trigger: facts["trigger"], Indexes: parseIndexes(facts["indexes"])}
 }
 
 func parseIndexes(text string) int32 {

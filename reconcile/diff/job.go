@@ -3,6 +3,7 @@ package diff
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type Identity struct {
 	Spec     string // hash of the spec after defaulting: manifests.Run.Identity
 	Manifest string // hash of the manifest: the same text is the same run, even when another Kubernetes fills in other defaults
 	Trigger  string // hash of what else makes it run again, such as the commit; empty when nothing does
+	Indexes  int32  // how many an Indexed Job has, as it was applied last; 0 of any other, and where nobody noted it
 }
 
 // digits is how much of each hash an Identity keeps.
@@ -29,19 +31,32 @@ func NewIdentity(spec, manifest, trigger string) Identity {
 	return Identity{Spec: short(spec), Manifest: short(manifest), Trigger: short(trigger)}
 }
 
-// String returns the three parted by dots.
-func (i Identity) String() string { return i.Spec + "." + i.Manifest + "." + i.Trigger }
+// String returns the parts with dots between them; the fourth only of an Indexed Job.
+func (i Identity) String() string {
+	text := i.Spec + "." + i.Manifest + "." + i.Trigger
+	if i.Indexes > 0 {
+		text += "." + strconv.Itoa(int(i.Indexes))
+	}
+	return text
+}
 
 // ParseIdentity reads what String wrote; anything else is an Identity that no run has.
 func ParseIdentity(text string) Identity {
 	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
+	if len(parts) == 3 {
+		parts = append(parts, "0")
+	}
+	if len(parts) != 4 {
 		return Identity{}
 	}
-	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2]}
+	indexes, err := strconv.ParseInt(parts[3], 10, 32)
+	if err != nil {
+		return Identity{}
+	}
+	return Identity{Spec: parts[0], Manifest: parts[1], Trigger: parts[2], Indexes: int32(indexes)}
 }
 
-// sameWork reports whether both run the same, for whatever reason.
+// sameWork reports whether both run the same, for whatever reason and for however many indexes.
 func (i Identity) sameWork(other Identity) bool {
 	return i.Spec != "" && i.Spec == other.Spec || i.Manifest != "" && i.Manifest == other.Manifest
 }
@@ -184,7 +199,7 @@ func (a *Action) past(run *manifests.Run, runs Runs, reportDrift bool) {
 		a.Past = &health.Health{Word: health.InProgress, Reason: health.ReasonNotObserved, Message: "gone; looking for how it ended"}
 		return
 	}
-	due := runs.due(run, last.Identity)
+	due := cmp.Or(runs.due(run, last.Identity), resized(run, last.Identity.Indexes))
 	interrupted := last.Outcome == Deleted || last.Outcome == Replaced
 	switch {
 	case due != "" && run.Policy == manifests.RunOnce && runs.Completed, due != "" && run.Policy == manifests.RunManual, due == "" && !interrupted:
@@ -212,8 +227,8 @@ func (r Runs) due(run *manifests.Run, of Identity) string {
 	return "configuration changed"
 }
 
-// resized says why a Job that exists cannot come to have as many indexes as Git asks for; empty when it can, or when it is not known how many it
-// has. Of one that is gone the number starts no run: what it had in the end is not on record.
+// resized says why a Job with so many indexes could not come to have as many as Git asks for; empty when it could, or when it is not known how
+// many it has.
 func resized(run *manifests.Run, from int32) string {
 	if from == 0 || run.Indexes == 0 || from == run.Indexes || run.Elastic {
 		return ""

@@ -33,7 +33,12 @@ func TestIdentity(t *testing.T) {
 	if !due(Identity{}, Identity{}) {
 		t.Error("what ran is not known, and counts as the same")
 	}
-	for _, text := range []string{"", "a", "a.b", "a.b.c.d"} {
+	indexed := a
+	indexed.Indexes = 12
+	if got := ParseIdentity(indexed.String()); got != indexed {
+		t.Errorf("%v is read as %v", indexed, got)
+	}
+	for _, text := range []string{"", "a", "a.b", "a.b.c.d", "a.b.c.1.2"} {
 		if got := ParseIdentity(text); got != (Identity{}) {
 			t.Errorf("ParseIdentity(%q) = %v", text, got)
 		}
