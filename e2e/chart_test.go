@@ -68,7 +68,7 @@ func TestChart(t *testing.T) {
 	if *zone.Spec.TimeZone != "Europe/Berlin" {
 		t.Errorf("the CronJob's time zone is %s", *zone.Spec.TimeZone)
 	}
-	i.checkPod(ctx, t)
+	i.checkPods(ctx, t)
 
 	scale(t, 1, 2) // a git push
 
@@ -122,17 +122,18 @@ func (i *installation) refuseCronJobs(ctx context.Context, t *testing.T, repo *g
 }
 
 // checkPod wants Kilter's only pod to run on the real node, ready, as the chart's ServiceAccount.
-func (i *installation) checkPod(ctx context.Context, t *testing.T) {
+func (i *installation) checkPods(ctx context.Context, t *testing.T) {
 	t.Helper()
 	pods, err := i.CoreV1().Pods(i.system).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=kilter"})
 	must(t, err)
-	if len(pods.Items) != 1 {
-		t.Fatalf("%d pods, want 1", len(pods.Items))
+	if len(pods.Items) != 2 { // one works, the other stands by
+		t.Fatalf("%d pods, want 2", len(pods.Items))
 	}
-	pod := pods.Items[0]
-	status := pod.Status.ContainerStatuses[0]
-	if pod.Spec.ServiceAccountName != "kilter" || pod.Spec.NodeName != "real-node" || !status.Ready || status.RestartCount > 0 {
-		t.Errorf("the pod runs as %s on %s: %+v", pod.Spec.ServiceAccountName, pod.Spec.NodeName, status)
+	for _, pod := range pods.Items {
+		status := pod.Status.ContainerStatuses[0]
+		if pod.Spec.ServiceAccountName != "kilter" || pod.Spec.NodeName != "real-node" || !status.Ready || status.RestartCount > 0 {
+			t.Errorf("the pod %s runs as %s on %s: %+v", pod.Name, pod.Spec.ServiceAccountName, pod.Spec.NodeName, status)
+		}
 	}
 }
 
