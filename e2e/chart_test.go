@@ -121,7 +121,7 @@ func (i *installation) refuseCronJobs(ctx context.Context, t *testing.T, repo *g
 	must(t, second(await.Until(ctx, i.report(), func(c *batchv1.CronJob) bool { return c.Spec.Schedule == "45 7 * * *" })))
 }
 
-// checkPod wants Kilter's only pod to run on the real node, ready, as the chart's ServiceAccount.
+// checkPods wants both of Kilter's pods to run on the real node, ready, as the chart's ServiceAccount.
 func (i *installation) checkPods(ctx context.Context, t *testing.T) {
 	t.Helper()
 	pods, err := i.CoreV1().Pods(i.system).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=kilter"})
