@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"kilter.dev/kilter/api/v1alpha1"
@@ -39,6 +40,7 @@ func TestEvidence(t *testing.T) {
 	needs.RealNode(t)
 	j := c.watchJobs(t, c.namespace(t, "evidence"))
 	const never = "restartPolicy: Never"
+	const asItsPod = "what the pod says: OOMKilled, or Error where the kernel's word comes to containerd after the end"
 	indexed := "completionMode: Indexed, completions: 3, parallelism: 3"
 	_, url := repository(t, fstest.MapFS{
 		"prod/secret.yaml":  file("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {token: hunter2-very-secret}\n"),
@@ -66,7 +68,7 @@ func TestEvidence(t *testing.T) {
 		indexes string // completed / failed
 	}{
 		{"fails-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](3), "Error", `^line 13\n(line \d+\n){17}token=\*\*\*\nlast$`, "/"},
-		{"oom-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](137), "OOMKilled", `^big$`, "/"},
+		{"oom-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](137), asItsPod, `^big$`, "/"},
 		{"retries-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](4), "Error", `^(attempt)?$`, "/"}, // its pod goes at once
 		{"fine-1", v1alpha1.RunComplete, "", ptr.To[int32](0), "Completed", `^done$`, "/"},
 		{"per-1", v1alpha1.RunFailed, "FailedIndexes", ptr.To[int32](3), "Error", "", "0,2/1"},
@@ -74,6 +76,11 @@ func TestEvidence(t *testing.T) {
 		{"leader-1", v1alpha1.RunComplete, "", nil, "", "", ""},
 	} {
 		found := j.run(ctx, t, want.record, want.outcome).Status
+		if want.why == asItsPod && found.Container != nil {
+			pod, err := c.CoreV1().Pods(j.namespace).Get(ctx, found.Container.Pod, metav1.GetOptions{})
+			must(t, err)
+			want.why = pod.Status.ContainerStatuses[0].State.Terminated.Reason
+		}
 		if found.Reason != want.reason {
 			t.Errorf("%s: reason %s, want %s", want.record, found.Reason, want.reason)
 		}

@@ -25,9 +25,9 @@ func (w *write) mend(ctx context.Context, stored *metav1.PartialObjectMetadata, 
 		return w.record(stored, err)
 	}
 	switch {
-	case immutable(refused) && w.object.Run != nil && w.startedByOthers():
+	case immutable(w.object, refused) && w.object.Run != nil && w.startedByOthers():
 		return w.claim(ctx)
-	case immutable(refused):
+	case immutable(w.object, refused):
 		return w.replace(ctx, refused)
 	}
 	return err
@@ -92,7 +92,9 @@ func (w *write) clear(ctx context.Context, fields []fieldpath.Path) (*metav1.Par
 // rules of k8s.io/kubernetes/pkg/apis/*/validation. Custom resources say it in words of their own, most often these.
 var unchangeable = regexp.MustCompile(`(?i)\bimmutable\b|\b(may|can) ?not (be )?(chang|updat|modif)|can't be (chang|updat|modif)|\bupdates to .+ forbidden|\bonly be modified in tandem`)
 
-// immutable reports whether the server refuses an update only because fields must stay as they are.
-func immutable(f *Failure) bool {
-	return len(f.Causes) > 0 && !slices.ContainsFunc(f.Causes, func(c FieldCause) bool { return !unchangeable.MatchString(c.Text) })
+// immutable reports whether the server refuses an update of an object because fields must stay as they are, and for nothing else but
+// leftovers, which a new object does not have.
+func immutable(object *manifests.Object, f *Failure) bool {
+	others := slices.DeleteFunc(slices.Clone(f.Causes), func(c FieldCause) bool { return unchangeable.MatchString(c.Text) })
+	return len(others) < len(f.Causes) && (len(others) == 0 || len(leftovers(object, others)) > 0)
 }

@@ -35,7 +35,7 @@ func (t trial) try(ctx context.Context, s *Step) {
 	before, err := t.ask(ctx, s)
 	switch failure := (*Failure)(nil); {
 	case err == nil:
-	case before != nil && immutable(newFailure(err, t.loop.cluster.host)):
+	case before != nil && immutable(s.Object, newFailure(err, t.loop.cluster.host)):
 		t.fixed(s, before, newFailure(err, t.loop.cluster.host))
 	case errors.As(err, &failure) && failure.Class == Slow && t.premature(s.Object):
 		s.Untried = "not tried: " + failure.Text

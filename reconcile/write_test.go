@@ -66,6 +66,7 @@ func TestLeftovers(t *testing.T) {
 
 // The server's words for a field that must stay as it is, from k8s.io/kubernetes/pkg/apis, and some that are not.
 func TestImmutable(t *testing.T) {
+	object := &manifests.Object{JSON: []byte(`{"metadata":{"name":"a"},"spec":{"updateStrategy":{"type":"OnDelete"},"serviceName":"b"}}`)}
 	for text, want := range map[string]bool{
 		"field is immutable": true,
 		"Forbidden: updates to statefulset spec for fields other than 'replicas', 'template' are forbidden": true,
@@ -81,12 +82,19 @@ func TestImmutable(t *testing.T) {
 		"Forbidden: field can not be less than status.capacity":                                             false,
 		"Invalid value: only allowed for updateStrategy 'RollingUpdate'":                                    false,
 	} {
-		if got := immutable(&Failure{Causes: []FieldCause{{Text: text}}}); got != want {
+		if got := immutable(object, &Failure{Causes: []FieldCause{{Text: text}}}); got != want {
 			t.Errorf("%q: %t", text, got)
 		}
 	}
-	if immutable(&Failure{}) || immutable(&Failure{Causes: []FieldCause{{Text: "field is immutable"}, {Text: "Required value"}}}) {
+	fixed := FieldCause{Field: "spec.serviceName", Text: "field is immutable"}
+	if immutable(object, &Failure{}) || immutable(object, &Failure{Causes: []FieldCause{fixed, {Field: "spec.other", Text: "Required value"}}}) {
 		t.Error("Invalid alone, or one immutable field among others, is taken for immutable")
+	}
+	leftover := FieldCause{
+		Field: "spec.updateStrategy.rollingUpdate", Reason: string(field.ErrorTypeInvalid), Text: "only allowed for updateStrategy 'RollingUpdate'",
+	}
+	if !immutable(object, &Failure{Causes: []FieldCause{leftover, fixed}}) {
+		t.Error("an immutable field beside a default, which a new object would not have, is not taken for immutable")
 	}
 }
 
