@@ -89,28 +89,24 @@ func judgeSchedule(cron *batchv1.CronJob, runs []health.Run, now time.Time) Cron
 	}
 }
 
-// runsOf returns the Jobs of one CronJob.
-func (r *Reader) runsOf(ctx context.Context, cron *batchv1.CronJob) ([]health.Run, error) {
+// cronJob reads one CronJob and its Jobs.
+func (r *Reader) cronJob(ctx context.Context, namespace, name string) (*batchv1.CronJob, []health.Run, error) {
+	batch := r.cluster.Kubernetes().BatchV1()
+	cron, err := batch.CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil, notFound("there is no cronjob/%s in namespace %s; kilter get cronjobs -A lists them all", name, namespace)
+	case err != nil:
+		return nil, nil, fmt.Errorf("cannot read cronjob/%s: %w", name, r.cluster.Explain(err))
+	}
 	var runs []health.Run
-	err := each(ctx, r.cluster.Kubernetes().BatchV1().Jobs(cron.Namespace).List, func(job *batchv1.Job) {
+	err = each(ctx, batch.Jobs(namespace).List, func(job *batchv1.Job) {
 		if metav1.IsControlledBy(job, cron) {
 			runs = append(runs, health.ReadRun(job))
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot list the Jobs of cronjob/%s: %w", cron.Name, r.cluster.Explain(err))
+		return nil, nil, fmt.Errorf("cannot list the Jobs of cronjob/%s: %w", name, r.cluster.Explain(err))
 	}
-	return runs, nil
-}
-
-// cronJob reads one CronJob.
-func (r *Reader) cronJob(ctx context.Context, namespace, name string) (*batchv1.CronJob, error) {
-	cron, err := r.cluster.Kubernetes().BatchV1().CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, notFound("there is no cronjob/%s in namespace %s; kilter get cronjobs -A lists them all", name, namespace)
-	case err != nil:
-		return nil, fmt.Errorf("cannot read cronjob/%s: %w", name, r.cluster.Explain(err))
-	}
-	return cron, nil
+	return cron, runs, nil
 }

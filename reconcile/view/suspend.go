@@ -26,11 +26,7 @@ type Suspend struct {
 // SuspendCronJob suspends a CronJob until its time is over. The loop of its Sync leaves that alone until then, and restores what Git says
 // after it. One that Git suspends stays as it is, and needs no time. It returns the CronJob as it is afterwards.
 func (r *Reader) SuspendCronJob(ctx context.Context, s Suspend, now time.Time) (CronJob, error) {
-	cron, err := r.cronJob(ctx, s.Namespace, s.Name)
-	if err != nil {
-		return CronJob{}, err
-	}
-	runs, err := r.runsOf(ctx, cron)
+	cron, runs, err := r.cronJob(ctx, s.Namespace, s.Name)
 	if err != nil {
 		return CronJob{}, err
 	}
@@ -57,11 +53,7 @@ func (r *Reader) SuspendCronJob(ctx context.Context, s Suspend, now time.Time) (
 // ResumeCronJob ends an exception before its time, or a suspension by hand. It returns the CronJob as it is afterwards, and whether it was
 // suspended at all. What Git suspends is resumed in Git.
 func (r *Reader) ResumeCronJob(ctx context.Context, namespace, name string, now time.Time) (after CronJob, resumed bool, err error) {
-	cron, err := r.cronJob(ctx, namespace, name)
-	if err != nil {
-		return CronJob{}, false, err
-	}
-	runs, err := r.runsOf(ctx, cron)
+	cron, runs, err := r.cronJob(ctx, namespace, name)
 	if err != nil {
 		return CronJob{}, false, err
 	}

@@ -47,11 +47,7 @@ func (e *BusyError) Error() string {
 
 // TriggerCronJob starts a run of a CronJob by hand, whether or not it is suspended.
 func (r *Reader) TriggerCronJob(ctx context.Context, t Trigger, now time.Time) (Triggered, error) {
-	cron, err := r.cronJob(ctx, t.Namespace, t.Name)
-	if err != nil {
-		return Triggered{}, err
-	}
-	runs, err := r.runsOf(ctx, cron)
+	cron, runs, err := r.cronJob(ctx, t.Namespace, t.Name)
 	if err != nil {
 		return Triggered{}, err
 	}
