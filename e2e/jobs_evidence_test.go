@@ -52,6 +52,7 @@ func TestEvidence(t *testing.T) {
 			"  backoffLimitPerIndex: 0", "  backoffLimitPerIndex: 0\n  "+strings.ReplaceAll(indexed, ", ", "\n  "), 1)),
 		"prod/policy.yaml": realJob("policy", "backoffLimit: 6\n  podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]}",
 			never, "", "exit=42"),
+		"prod/late.yaml": realJob("late", "activeDeadlineSeconds: 20", never, "", "print=working", "wait"),
 		"prod/leader.yaml": file(strings.Replace(string(realJob("leader", "SPEC", never, "", `"fail-index=2:3"`).Data), "SPEC",
 			"backoffLimitPerIndex: 0\n  completionMode: Indexed\n  completions: 3\n  parallelism: 1\n  successPolicy: {rules: [{succeededIndexes: \"0\", succeededCount: 1}]}", 1)),
 	})
@@ -69,10 +70,11 @@ func TestEvidence(t *testing.T) {
 	}{
 		{"fails-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](3), "Error", `^line 13\n(line \d+\n){17}token=\*\*\*\nlast$`, "/"},
 		{"oom-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](137), asItsPod, `^big$`, "/"},
-		{"retries-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](4), "Error", `^(attempt)?$`, "/"}, // its pod goes at once
+		{"retries-1", v1alpha1.RunFailed, "BackoffLimitExceeded", ptr.To[int32](4), "Error", `^attempt$`, "/"}, // its pod goes before it has failed
 		{"fine-1", v1alpha1.RunComplete, "", ptr.To[int32](0), "Completed", `^done$`, "/"},
 		{"per-1", v1alpha1.RunFailed, "FailedIndexes", ptr.To[int32](3), "Error", "", "0,2/1"},
 		{"policy-1", v1alpha1.RunFailed, "PodFailurePolicy", ptr.To[int32](42), "Error", "", "/"},
+		{"late-1", v1alpha1.RunFailed, "DeadlineExceeded", ptr.To[int32](143), "Error", `^working$`, "/"}, // its pod goes before it has failed
 		{"leader-1", v1alpha1.RunComplete, "", nil, "", "", ""},
 	} {
 		found := j.run(ctx, t, want.record, want.outcome).Status

@@ -26,6 +26,16 @@ import (
 // requestTimeout bounds every single request that is not a watch.
 const requestTimeout = 30 * time.Second
 
+// outliving returns a context that ends a while after its parent has.
+func outliving(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() { time.AfterFunc(while, cancel) })
+	return longer, func() {
+		forget()
+		cancel()
+	}
+}
+
 // Cluster holds the clients of one API server under one identity. They share one connection.
 type Cluster struct {
 	host       string

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -173,9 +172,8 @@ func (r *Recorder) Record(all []*corev1.Event) {
 // Run writes Events until ctx is done, and then those that are still queued, within the time of one request. One that is on its way when ctx
 // ends is not cut off.
 func (r *Recorder) Run(ctx context.Context) {
-	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	writing, cancel := outliving(ctx, requestTimeout)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(requestTimeout, cancel) })()
 	for {
 		select {
 		case event := <-r.queue:

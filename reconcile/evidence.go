@@ -1,32 +1,20 @@
 package reconcile
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
 	"kilter.dev/kilter/reconcile/health"
-)
-
-// What is kept of a log, and how much is read for it.
-const (
-	logLines   = 20
-	logBytes   = 4 << 10
-	logRead    = 64 << 10
-	logTimeout = 5 * time.Second
 )
 
 // masked stands in a log for a value of a Secret.
@@ -40,10 +28,10 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 	}
 	secrets := secretValues(l.set)
 	l.ledger.asking.Go(func() {
-		// The end of the loop does not cut this off: the pods may be gone when the next one begins.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		// The end of the loop does not cut this off at once: the pods may be gone when the next one begins.
+		ctx, cancel := outliving(ctx, askTimeout)
 		defer cancel()
-		end, err := l.ledger.lastContainer(ctx, job)
+		end, log, err := l.ledger.lastContainer(ctx, job)
 		if err != nil || end == nil && job.Job.Outcome == "" {
 			l.ledger.asksAgain(record) // the next pass may find more
 			return
@@ -51,7 +39,7 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 		if end == nil {
 			return // there is nothing to tell; the outcome stands without it
 		}
-		status := v1alpha1.JobRunStatus{Container: &end.ContainerEnd, Log: mask(l.ledger.log(ctx, job.ID.Namespace, *end), secrets)}
+		status := v1alpha1.JobRunStatus{Container: &end.ContainerEnd, Log: mask(log, secrets)}
 		if written, err := l.ledger.settle(ctx, record.Namespace, record.Name, status); err == nil {
 			l.observer.wrote(written)
 		}
@@ -74,73 +62,8 @@ func (g *ledger) asksAgain(record manifests.ID) {
 	delete(g.telling, record)
 }
 
-// lastEnd is how the last container of a run ended, and where its log is.
-type lastEnd struct {
-	v1alpha1.ContainerEnd
-	previous bool // a later attempt of the container follows it
-	at       time.Time
-}
-
-// lastContainer returns how the last container of a run ended: the last that failed, or, when none did, the last; nil when none has ended.
-func (g *ledger) lastContainer(ctx context.Context, job *diff.Live) (*lastEnd, error) {
-	pods, err := g.cluster.kubernetes.CoreV1().Pods(job.ID.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID), Limit: 500,
-	})
-	if err != nil {
-		return nil, err
-	}
-	var last *lastEnd
-	for _, pod := range pods.Items {
-		for _, end := range endsIn(pod) {
-			failed, lastFailed := end.ExitCode != 0, last != nil && last.ExitCode != 0
-			if last == nil || failed && !lastFailed || failed == lastFailed && end.at.After(last.at) {
-				last = &end
-			}
-		}
-	}
-	return last, nil
-}
-
-// endsIn returns how the containers of a pod ended, the newest attempt of each.
-func endsIn(pod corev1.Pod) []lastEnd {
-	var ends []lastEnd
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		ended, previous := status.State.Terminated, false
-		if ended == nil {
-			ended, previous = status.LastTerminationState.Terminated, true
-		}
-		if ended != nil {
-			ends = append(ends, lastEnd{
-				ContainerEnd: v1alpha1.ContainerEnd{Pod: pod.Name, Name: status.Name, ExitCode: ended.ExitCode, Reason: oneLine(ended.Reason)},
-				previous:     previous, at: ended.FinishedAt.Time,
-			})
-		}
-	}
-	return ends
-}
-
-// log returns the last lines of a container; nothing where they cannot be had.
-func (g *ledger) log(ctx context.Context, namespace string, end lastEnd) []byte {
-	ctx, cancel := context.WithTimeout(ctx, logTimeout)
-	defer cancel()
-	lines, limit := int64(logLines), int64(logRead)
-	text, err := g.cluster.kubernetes.CoreV1().Pods(namespace).GetLogs(end.Pod, &corev1.PodLogOptions{
-		Container: end.Name, Previous: end.previous, TailLines: &lines, LimitBytes: &limit,
-	}).DoRaw(ctx)
-	if err != nil || bytes.HasPrefix(text, []byte(unretrieved)) {
-		return nil
-	}
-	return text
-}
-
-// unretrieved begins what a kubelet says, with success, in place of the log of a container that it has removed.
-const unretrieved = "unable to retrieve container logs for "
-
 // mask makes a log fit to be kept: without the values of Secrets, printable, and not longer than is promised.
 func mask(log []byte, secrets []string) string {
-	if len(log) >= logRead { // cut off in the middle of a line, or of a secret
-		log = log[:bytes.LastIndexByte(log, '\n')+1]
-	}
 	hide := hider(secrets)
 	var lines []string
 	for line := range strings.Lines(hide(string(log))) {

@@ -206,6 +206,7 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 				status := statusOf(last)
 				status.Outcome, status.Message = v1alpha1.JobRunOutcome(outcome), message
 				later(func() error { return l.settle(ctx, id, status) })
+				l.tell(ctx, id, run, last) // its pods may go later than it
 			case went:
 				l.observer.settled(id)
 			case run.Outcome == "" && gone():
