@@ -52,7 +52,10 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 	for _, n := range slices.Collect(maps.Values(run.state)) {
 		for _, dependency := range n.action.After { // of all that is as it should be, only this matters
 			if run.state[dependency] == nil {
-				found, _ := plan.Find(dependency)
+				found, planned := plan.Find(dependency)
+				if !planned {
+					found = l.sight.restful(dependency)
+				}
 				run.state[dependency] = &node{action: found}
 			}
 		}

@@ -45,7 +45,8 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 		defer cancel()
 		end, err := l.ledger.lastContainer(ctx, job)
 		if err != nil || end == nil && job.Job.Outcome == "" {
-			l.ledger.asksAgain(record) // the next pass may find more
+			l.ledger.asksAgain(record)
+			l.observer.renew(record) // the next pass may find more
 			return
 		}
 		if end == nil {

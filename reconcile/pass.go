@@ -236,12 +236,12 @@ func (l *Loop) choosePlaces() error {
 
 // plan gathers what the plan depends on, and computes it.
 func (l *Loop) plan(ctx context.Context, r *Result) (diff.Plan, error) {
-	wanted, err := l.wanted(ctx, r)
+	wanted, err := l.wanted(ctx)
 	if err != nil {
 		return diff.Plan{}, err
 	}
 	in := diff.Input{
-		Desired: wanted, Others: slices.Collect(maps.Values(l.sight.others)),
+		Set: l.visible(), Desired: wanted, Others: slices.Collect(maps.Values(l.sight.others)),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
 	}
@@ -257,9 +257,18 @@ func (l *Loop) plan(ctx context.Context, r *Result) (diff.Plan, error) {
 	return l.named(ctx, in), nil
 }
 
+// visible returns the objects of the set that may be looked at.
+func (l *Loop) visible() []*manifests.Object {
+	if len(l.blind) == 0 && !l.unrecordable {
+		return l.set.Objects
+	}
+	return slices.DeleteFunc(slices.Clone(l.set.Objects), l.invisible)
+}
+
 // invisible reports whether the place of an object, or of the records of its runs, is blind.
 func (l *Loop) invisible(o *manifests.Object) bool {
-	return l.blind[placeOf(o.ID)] || o.Run != nil && (l.unrecordable || l.blind[place{jobRunKind, o.ID.Namespace}])
+	return len(l.blind) > 0 && (l.blind[placeOf(o.ID)] || o.Run != nil && l.blind[place{jobRunKind, o.ID.Namespace}]) ||
+		l.unrecordable && o.Run != nil
 }
 
 // appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
@@ -293,28 +302,15 @@ func (l *Loop) outcome(r *Result) {
 			r.Unblocked = true
 		}
 	}
-	past := map[manifests.ID]*health.Health{} // of Jobs that are gone
-	for i := range r.Plan.Actions {
-		if action := &r.Plan.Actions[i]; action.Past != nil {
-			past[action.ID] = action.Past
-		}
-	}
 	r.Unrecorded = l.unrecorded()
 	r.Objects = len(l.set.Objects)
 	r.Exceptions = l.sight.exceptions()
-	r.Health = map[health.Word]int{}
+	stirring := l.sight.stirring()
+	r.Health = map[health.Word]int{health.Current: r.Objects - len(stirring)}
 	now := l.clock()
-	for i, object := range l.set.Objects {
-		found := health.Absent()
-		if object.Run != nil && past[object.ID] != nil {
-			found = *past[object.ID]
-		} else if live := l.sight.objects[i].live; live != nil {
-			found = live.Health
-		} else if l.blind[placeOf(object.ID)] {
-			found.Word = health.Unknown
-		} else if action, planned := r.Plan.Find(object.ID); planned && action.Live != nil {
-			r.Unseen = true // it went during the pass; the event that told so starts the next one
-		}
+	for _, i := range stirring {
+		found := l.judge(i, r)
+		object := l.set.Objects[i]
 		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, now); late > 0 {
 			found.Word = health.Failed
 			found.Reason = "Timeout"
@@ -330,6 +326,39 @@ func (l *Loop) outcome(r *Result) {
 		}
 		r.Health[found.Word]++
 	}
+	l.sight.rest(func(i int) bool { return l.rests(i, r) })
+}
+
+// judge returns the health of the i-th object of the set.
+func (l *Loop) judge(i int, r *Result) health.Health {
+	object, live := l.set.Objects[i], l.sight.objects[i].live
+	action, planned := r.Plan.Find(object.ID)
+	found := health.Absent()
+	switch {
+	case planned && action.Past != nil:
+		return *action.Past
+	case live != nil:
+		return live.Health
+	case l.blind[placeOf(object.ID)]:
+		found.Word = health.Unknown
+	case planned && action.Live != nil, !planned && !l.invisible(object):
+		r.Unseen = true // it went during the pass; the event that told so starts the next one
+	}
+	return found
+}
+
+// rests reports whether the i-th object of the set, which the pass has decided on, has nothing to wait for but what touches it: it is as Git
+// says, it is well, and nothing else that may change has a say in it, be it the time, its pods, an autoscaler, or the record of its run.
+func (l *Loop) rests(i int, r *Result) bool {
+	object, at := l.set.Objects[i], &l.sight.objects[i]
+	action, planned := r.Plan.Find(object.ID)
+	if !planned || action.Op != diff.None || l.judge(i, r).Word != health.Current {
+		return false
+	}
+	if at.past = action.Past; at.live == nil {
+		return at.past != nil
+	}
+	return at.past == nil && at.live.Exception == nil && !unexplained(at.observed) && !contested(object, at.live) && !l.unrecordedEnd(at.live)
 }
 
 // settleInventory narrows the inventory to what is desired or still there.
