@@ -112,6 +112,21 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestFastest(t *testing.T) {
+	r := &results{Runs: []taking{{N: 100, Reps: 2}}}
+	all := []int{1, 8, 16, 32}
+	if got := r.fastest(100, all, 2); !slices.Equal(got, all) {
+		t.Errorf("at first %v are tried; want all", got)
+	}
+	for i, took := range []float64{9, 4, 2, 3} {
+		r.add(sample{n: 100, measure: rawApply, subject: subjectRaw, part: inFlightPart(all[i]), value: took})
+	}
+	r.add(sample{n: 100, rep: 1, measure: rawApply, subject: subjectRaw, part: inFlightPart(8), value: 1})
+	if got := r.fastest(100, all, 2); !slices.Equal(got, []int{8, 16}) {
+		t.Errorf("got %v; want 8 and 16", got)
+	}
+}
+
 // Numbers of objects can be measured one at a time: a run replaces what an earlier one has found of the same, and nothing else.
 func TestRunsAddUp(t *testing.T) {
 	o := &options{out: t.TempDir()}

@@ -124,7 +124,11 @@ func (r *results) standing() string {
 		for _, m := range measures() {
 			if found := r.find(run.N, m.id, subjectKilter, ""); found != nil {
 				promise, verdict := m.promised(found)
-				count(fmt.Sprintf("%s, %d objects: %s, ratio %.2f", m.title, run.N, format(found.Median, m.unit), found.Ratio), promise, verdict)
+				reached := fmt.Sprintf("%s, %d objects: %s", m.title, run.N, format(found.Median, m.unit))
+				if found.Ratio > 0 {
+					reached += fmt.Sprintf(", %.2f × limit", found.Ratio)
+				}
+				count(reached, promise, verdict)
 			}
 		}
 	}
