@@ -163,7 +163,9 @@ func (l *Loop) settleOn(plan diff.Plan, live map[manifests.ID]*diff.Live) {
 func disturb(random *rand.Rand, live map[manifests.ID]*diff.Live) {
 	for _, id := range slices.SortedFunc(maps.Keys(live), manifests.ID.Compare) {
 		change := func(change func(*diff.Live)) { live[id] = with(live[id], change) }
-		is := func(word health.Word) { change(func(live *diff.Live) { live.Health = health.Health{Word: word, Reason: "Test"} }) }
+		is := func(word health.Word) {
+			change(func(live *diff.Live) { live.Health = health.Health{Word: word, Reason: "Test"} })
+		}
 		switch choice := random.IntN(48); {
 		case choice == 0:
 			delete(live, id)

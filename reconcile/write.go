@@ -149,7 +149,9 @@ func (w *write) update(ctx context.Context) error {
 
 // meets reports whether the apply would meet fields that others have changed, all of them known by name. Of a CronJob nobody knows before
 // the server has answered: somebody may have suspended it a moment ago.
-func (w *write) meets() bool { return len(w.action.Drift) > 0 && w.object.ID.GroupKind() != cronJobKind }
+func (w *write) meets() bool {
+	return len(w.action.Drift) > 0 && w.object.ID.GroupKind() != cronJobKind
+}
 
 func (w *write) apply(ctx context.Context, only precondition, polite bool) (*metav1.PartialObjectMetadata, error) {
 	content, err := body(w.object, marks{w.loop.parent.ID(), w.run}, only)
