@@ -15,7 +15,7 @@ import (
 //
 // The objects of the set are in a slice beside the set's own. Most of them are at rest: a pass has decided that they are as Git says, and found
 // them well and their runs on record. An object at rest stays so until something touches it, and a pass looks at none of them: it walks over
-// those astir. Only these know the states:
+// those astir. The states of an object, and what changes them:
 //
 //	          touched: another manifest,     taken up     found at rest by
 //	          observation or record          by a plan    the pass that decided
