@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,7 +84,7 @@ func TestQuick(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	r := &results{Reps: 2, Subjects: []string{subjectKilter, subjectRaw}}
+	r := &results{Runs: []taking{{N: 100, Reps: 2}, {N: 10_000, Reps: 2}}, Subjects: []string{subjectKilter, subjectRaw}}
 	add := func(n, rep int, measure, subject string, values ...float64) {
 		for _, value := range values {
 			r.add(sample{n: n, rep: rep, measure: measure, subject: subject, value: value})
@@ -111,9 +112,49 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestFastest(t *testing.T) {
+	r := &results{Runs: []taking{{N: 100, Reps: 2}}}
+	all := []int{1, 8, 16, 32}
+	if got := r.fastest(100, all, 2); !slices.Equal(got, all) {
+		t.Errorf("at first %v are tried; want all", got)
+	}
+	for i, took := range []float64{9, 4, 2, 3} {
+		r.add(sample{n: 100, measure: rawApply, subject: subjectRaw, part: inFlightPart(all[i]), value: took})
+	}
+	r.add(sample{n: 100, rep: 1, measure: rawApply, subject: subjectRaw, part: inFlightPart(8), value: 1})
+	if got := r.fastest(100, all, 2); !slices.Equal(got, []int{8, 16}) {
+		t.Errorf("got %v; want 8 and 16", got)
+	}
+}
+
+// Numbers of objects can be measured one at a time: a run replaces what an earlier one has found of the same, and nothing else.
+func TestRunsAddUp(t *testing.T) {
+	o := &options{out: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(o.out, "README.md"), []byte(tablesBegin+tablesEnd), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var last *results
+	for _, run := range []struct {
+		n    int
+		push float64
+	}{{1000, 40}, {100, 30}, {1000, 20}} {
+		o.stdout, last = &bytes.Buffer{}, &results{Runs: []taking{{N: run.n, Reps: 1}}, Subjects: []string{subjectKilter, subjectRaw}}
+		last.add(sample{n: run.n, measure: "push", subject: subjectKilter, value: run.push})
+		if err := errors.Join(o.merge(last), o.write(last)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(last.Runs) != 2 || last.find(100, "push", subjectKilter, "").Median != 30 || last.find(1000, "push", subjectKilter, "").Median != 20 {
+		t.Errorf("got\n%s", last.tables())
+	}
+	if exponent, ok := last.exponent("push", subjectKilter); !ok || exponent > 0 {
+		t.Errorf("the exponent over both runs is %g, %v; want less than 0", exponent, ok)
+	}
+}
+
 // Every pixel of a plot is inside it, whatever the numbers are.
 func TestPlot(t *testing.T) {
-	r := &results{Reps: 1, Subjects: []string{subjectKilter, subjectRaw}}
+	r := &results{Runs: []taking{{N: 100, Reps: 1}, {N: 1000, Reps: 1}, {N: 10_000, Reps: 1}}, Subjects: []string{subjectKilter, subjectRaw}}
 	for n, value := range map[int]float64{100: 0.001, 1000: 3, 10_000: 99_000} {
 		r.add(sample{n: n, measure: "push", subject: subjectKilter, value: value})
 	}

@@ -78,6 +78,9 @@ func (k *kilter) awaitReady(ctx context.Context) error {
 	})
 }
 
+// pollGap is long enough for what is asked, a page of metrics among them, to cost the program little.
+const pollGap = 25 * time.Millisecond
+
 // poll asks again and again, since nothing announces it, until the program answers as it should.
 func (k *kilter) poll(ctx context.Context, what string, is func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -90,7 +93,7 @@ func (k *kilter) poll(ctx context.Context, what string, is func() (bool, error))
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting until kilter %s: %w; it printed:\n%s", what, ctx.Err(), k.Output())
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pollGap):
 		}
 	}
 }

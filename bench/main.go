@@ -37,6 +37,7 @@ type options struct {
 	kubeconfig string
 	kilter     string // the program
 	json, out  string
+	flags      string // as they were given
 	stdout     io.Writer
 }
 
@@ -85,6 +86,7 @@ func parse(args []string) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
+	o.flags = strings.Join(args, " ")
 	if *quick {
 		*sizes, o.reps, o.samples, *inFlight, o.window = "100", 2, 3, "16", 2*time.Second
 	}

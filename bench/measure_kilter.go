@@ -50,6 +50,9 @@ func (t *kilterTurn) besideLimits(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.limits.end(ctx)) }()
+	if err := t.cluster.quiet(ctx); err != nil {
+		return err
+	}
 	if t.groups["push"] {
 		if err := t.push(ctx); err != nil {
 			return err
@@ -65,6 +68,9 @@ func (t *kilterTurn) besideLimits(ctx context.Context) (err error) {
 func (t *kilterTurn) again(ctx context.Context) error {
 	if !t.groups["restart"] && !t.groups["rest"] && !t.groups["churn"] {
 		return nil
+	}
+	if err := t.cluster.quiet(ctx); err != nil { // the limits' objects have gone a moment ago
+		return err
 	}
 	if err := t.restart(ctx); err != nil {
 		return err

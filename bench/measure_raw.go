@@ -1,25 +1,29 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// measureRawApply applies the work with each number of requests in flight, each time into a new namespace.
+// measureRawApply applies the work with several numbers of requests in flight, each time into a new namespace: with all of them in the first
+// repetition, and from then on with the two that were fastest.
 func (r *repetition) measureRawApply(ctx context.Context) error {
 	if !r.groups["apply"] {
 		return nil
 	}
 	best, cpu := 0.0, 0.0
-	for _, inFlight := range r.inFlight {
+	for _, inFlight := range r.results.fastest(r.n, r.inFlight, 2) {
 		took, used, err := r.rawApply(ctx, inFlight)
 		if err != nil {
 			return err
 		}
 		r.say("raw apply, %d in flight: %.2f s", inFlight, took)
-		r.add(rawApply, subjectRaw, strconv.Itoa(inFlight)+" in flight", took)
+		r.add(rawApply, subjectRaw, inFlightPart(inFlight), took)
 		if best == 0 || took < best {
 			best, cpu = took, used
 		}
@@ -27,6 +31,24 @@ func (r *repetition) measureRawApply(ctx context.Context) error {
 	r.add(rawApply, subjectRaw, "", best)
 	r.add(rawServerCPU, subjectRaw, "", cpu)
 	return nil
+}
+
+// inFlightPart names a number of requests in flight.
+func inFlightPart(n int) string { return strconv.Itoa(n) + " in flight" }
+
+// fastest returns the few numbers in flight with which the work was applied fastest so far; all that are given, when it was with none.
+func (r *results) fastest(n int, inFlight []int, few int) []int {
+	took := map[int]float64{}
+	for _, each := range inFlight {
+		if known := r.find(n, rawApply, subjectRaw, inFlightPart(each)); known != nil {
+			took[each] = slices.Min(slices.Concat(known.Samples...))
+		}
+	}
+	if len(took) == 0 {
+		return inFlight
+	}
+	sorted := slices.SortedFunc(maps.Keys(took), func(a, b int) int { return cmp.Or(cmp.Compare(took[a], took[b]), cmp.Compare(a, b)) })
+	return sorted[:min(few, len(sorted))]
 }
 
 func (r *repetition) rawApply(ctx context.Context, inFlight int) (took, serverCPU float64, err error) {

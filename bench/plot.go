@@ -90,8 +90,8 @@ func (r *results) plot(m measure) plot {
 	}
 	x := newAxis(sizes, plotLeft+20, plotRight-20)
 	y := newAxis(values, plotBottom, plotTop)
-	for _, n := range r.sizes() {
-		p.XTicks = append(p.XTicks, tick{x.at(float64(n)), fmt.Sprint(n)})
+	for _, run := range r.Runs {
+		p.XTicks = append(p.XTicks, tick{x.at(float64(run.N)), fmt.Sprint(run.N)})
 	}
 	p.YTicks = y.ticks()
 	colors := []string{"#0072b2", "#999999", "#d55e00", "#009e73", "#cc79a7", "#e69f00"}

@@ -12,14 +12,52 @@ const (
 	subjectRaw    = "raw"
 )
 
-// results are everything that one run found. Their JSON is described in docs/performance.
+// results are everything that was found, of each number of objects by the last run that measured it. Their JSON is described in
+// docs/performance.
 type results struct {
-	Taken    time.Time `json:"taken"`
-	Cores    int       `json:"cores"`
-	Load     []float64 `json:"load"` // the machine's load average when each number of objects began, before anything of ours ran
-	Reps     int       `json:"reps"`
-	Subjects []string  `json:"subjects"`
-	Rows     []*row    `json:"rows"`
+	Runs     []taking `json:"runs"` // one of each number of objects, sorted by it
+	Subjects []string `json:"subjects"`
+	Rows     []*row   `json:"rows"`
+}
+
+// taking is how one number of objects was measured.
+type taking struct {
+	N     int       `json:"n"`
+	Taken time.Time `json:"taken"`
+	Cores int       `json:"cores"`
+	Load  float64   `json:"load"` // the machine's load average before anything of ours ran
+	Reps  int       `json:"reps"`
+	Flags string    `json:"flags"` // of the command
+}
+
+// of returns how a number of objects was measured; nil when it was not.
+func (r *results) of(n int) *taking {
+	i := slices.IndexFunc(r.Runs, func(t taking) bool { return t.N == n })
+	if i < 0 {
+		return nil
+	}
+	return &r.Runs[i]
+}
+
+// keep takes over what an earlier run has found of numbers of objects that this one did not measure.
+func (r *results) keep(earlier *results) {
+	for _, run := range earlier.Runs {
+		if r.of(run.N) != nil {
+			continue
+		}
+		r.Runs = append(r.Runs, run)
+		for _, row := range earlier.Rows {
+			if row.N != run.N {
+				continue
+			}
+			r.Rows = append(r.Rows, row)
+			if !slices.Contains(r.Subjects, row.Subject) {
+				r.Subjects = append(r.Subjects, row.Subject)
+			}
+		}
+	}
+	slices.SortFunc(r.Runs, func(a, b taking) int { return a.N - b.N })
+	slices.SortStableFunc(r.Rows, func(a, b *row) int { return a.N - b.N })
 }
 
 // row is one measure of one subject at one number of objects.
@@ -64,7 +102,7 @@ type sample struct {
 func (r *results) add(s sample) {
 	found := r.find(s.n, s.measure, s.subject, s.part)
 	if found == nil {
-		found = &row{N: s.n, Measure: s.measure, Subject: s.subject, Part: s.part, Samples: make([][]float64, r.Reps)}
+		found = &row{N: s.n, Measure: s.measure, Subject: s.subject, Part: s.part, Samples: make([][]float64, r.of(s.n).Reps)}
 		r.Rows = append(r.Rows, found)
 	}
 	found.Samples[s.rep] = append(found.Samples[s.rep], s.value)

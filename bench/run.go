@@ -26,12 +26,14 @@ func (o *options) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	found := &results{Taken: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), Reps: o.reps, Subjects: []string{subjectKilter, subjectRaw}}
+	found := &results{Subjects: []string{subjectKilter, subjectRaw}}
 	for _, t := range o.tools {
 		found.Subjects = append(found.Subjects, t.name)
 	}
 	for _, n := range o.sizes {
-		found.Load = append(found.Load, loadAverage())
+		found.Runs = append(found.Runs, taking{
+			N: n, Taken: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), Load: loadAverage(), Reps: o.reps, Flags: o.flags,
+		})
 		b := &bench{options: o, results: found, n: n, work: newWork(n), dir: filepath.Join(dir, strconv.Itoa(n))}
 		if err := b.run(ctx); err != nil {
 			found.summarize()
@@ -39,7 +41,9 @@ func (o *options) run(ctx context.Context) (err error) {
 			return fmt.Errorf("%d objects: %w", n, err)
 		}
 	}
-	found.summarize()
+	if err := o.merge(found); err != nil {
+		return err
+	}
 	return o.write(found)
 }
 

@@ -88,6 +88,33 @@ func (c *cluster) read(ctx context.Context) (reading, error) {
 	return r, nil
 }
 
+// The API server is quiet when it used less than so many of its seconds in one; and nobody waits longer for that.
+const (
+	quietShare = 0.2
+	quietWait  = time.Minute
+)
+
+// quiet returns when the API server has come to rest: controllers go on for a while after many objects have come or gone, on the same cores, and
+// what takes milliseconds must not pay for that. Where others use the cluster too it may never rest.
+func (c *cluster) quiet(ctx context.Context) error {
+	end := time.Now().Add(quietWait)
+	before, err := c.read(ctx)
+	for err == nil && time.Now().Before(end) {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var after reading
+		after, err = c.read(ctx)
+		if after.since(before).cpu < quietShare {
+			break
+		}
+		before = after
+	}
+	return err
+}
+
 // series is one counter or gauge.
 type series struct {
 	name   string

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,15 +13,37 @@ import (
 	"unicode/utf8"
 )
 
-// write prints the tables, and writes everything that was asked for.
+// file is where the samples go; empty when they go nowhere.
+func (o *options) file() string {
+	if o.json == "" && o.out != "" {
+		return filepath.Join(o.out, "results.json")
+	}
+	return o.json
+}
+
+// merge adds what is in the file already of other numbers of objects: so they can be measured one at a time.
+func (o *options) merge(r *results) error {
+	text, err := os.ReadFile(o.file())
+	if o.file() == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var earlier results
+	if err := json.Unmarshal(text, &earlier); err != nil {
+		return fmt.Errorf("%s is not what an earlier run has written; remove it, or write elsewhere: %w", o.file(), err)
+	}
+	r.keep(&earlier)
+	return nil
+}
+
+// write sums up, prints the tables, and writes everything that was asked for.
 func (o *options) write(r *results) error {
+	r.summarize()
 	tables := r.tables()
 	fmt.Fprint(o.stdout, "\n", tables)
-	file := o.json
-	if file == "" && o.out != "" {
-		file = filepath.Join(o.out, "results.json")
-	}
-	if file != "" {
+	if file := o.file(); file != "" {
 		text, err := json.MarshalIndent(r, "", " ")
 		if err != nil {
 			return err
@@ -60,10 +84,11 @@ func embed(file, tables string) error {
 // tables renders everything as tables of Markdown that are aligned for terminals too.
 func (r *results) tables() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "Taken %s on %d cores, %d repetitions; load average before each number of objects: %s.\n",
-		r.Taken.Format("2006-01-02"), r.Cores, r.Reps, strings.Trim(fmt.Sprint(r.Load), "[]"))
-	for _, n := range r.sizes() {
-		fmt.Fprintf(&text, "\n### %d objects\n\n", n)
+	text.WriteString(r.standing())
+	for _, run := range r.Runs {
+		n := run.N
+		fmt.Fprintf(&text, "\n### %d objects\n\nTaken %s on %d cores, %d repetitions; the machine's load average before was %.2g. `bench %s`\n\n",
+			n, run.Taken.Format("2006-01-02"), run.Cores, run.Reps, run.Load, run.Flags)
 		lines := [][]string{{"", "median", "range", "limit", "ratio", "promised", ""}}
 		for _, m := range measures() {
 			for _, subject := range r.Subjects {
@@ -77,19 +102,46 @@ func (r *results) tables() string {
 			text.WriteString("\n" + align(parts))
 		}
 	}
-	if len(r.sizes()) > 1 {
+	if len(r.Runs) > 1 {
 		text.WriteString("\n### Growth\n\nThe cost grows with the number of objects to the power of:\n\n" + align(r.growth()))
 	}
 	return text.String()
 }
 
-func (r *results) sizes() []int {
-	var sizes []int
-	for _, row := range r.Rows {
-		sizes = append(sizes, row.N)
+// standing sums up what was promised, and which of it was missed.
+func (r *results) standing() string {
+	met := 0
+	var missed []string
+	count := func(title, promise, verdict string) {
+		switch {
+		case verdict == "missed":
+			missed = append(missed, title+" ("+promise+")")
+		case verdict != "":
+			met++
+		}
 	}
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
+	for _, run := range r.Runs {
+		for _, m := range measures() {
+			if found := r.find(run.N, m.id, subjectKilter, ""); found != nil {
+				promise, verdict := m.promised(found)
+				reached := fmt.Sprintf("%s, %d objects: %s", m.title, run.N, format(found.Median, m.unit))
+				if found.Ratio > 0 {
+					reached += fmt.Sprintf(", %.2f × limit", found.Ratio)
+				}
+				count(reached, promise, verdict)
+			}
+		}
+	}
+	if len(r.Runs) > 1 {
+		for _, line := range r.growth()[1:] {
+			count(line[0]+": exponent "+line[1], line[2], line[3])
+		}
+	}
+	text := fmt.Sprintf("Of %d promises %d were met.", met+len(missed), met)
+	if len(missed) > 0 {
+		text += " Missed:\n\n- " + strings.Join(missed, "\n- ")
+	}
+	return text + "\n"
 }
 
 // line is one row of the table.

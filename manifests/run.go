@@ -21,6 +21,9 @@ type Run struct {
 	History int
 }
 
+// Follows reports whether the Job may run again for what else is in a commit, although it is the same itself. What is nil is no Job.
+func (r *Run) Follows() bool { return r != nil && (r.Policy == RunOnCommit || r.OnConfig) }
+
 // RunPolicy says when a Job that has run is run again.
 type RunPolicy string
 

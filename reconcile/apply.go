@@ -44,20 +44,24 @@ type applied struct {
 func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resource) applied {
 	run := &applyRun{loop: l, places: places, state: map[manifests.ID]*node{}}
 	run.moved = sync.NewCond(&run.mu)
-	for _, action := range plan.Actions {
-		if tried(action) {
+	for i := range plan.Actions {
+		if action := &plan.Actions[i]; tried(action) {
 			run.state[action.ID] = &node{action: action, todo: true}
 		}
 	}
 	for _, n := range slices.Collect(maps.Values(run.state)) {
 		for _, dependency := range n.action.After { // of all that is as it should be, only this matters
 			if run.state[dependency] == nil {
-				found, _ := plan.Find(dependency)
-				run.state[dependency] = &node{action: found}
+				found, planned := plan.Find(dependency)
+				if !planned {
+					found = l.sight.restful(dependency)
+				}
+				run.state[dependency] = &node{action: &found}
 			}
 		}
 	}
-	for _, action := range plan.Actions {
+	for i := range plan.Actions {
+		action := &plan.Actions[i]
 		if !tried(action) {
 			continue
 		}
@@ -83,7 +87,7 @@ func (l *Loop) apply(ctx context.Context, plan diff.Plan, places map[place]resou
 }
 
 // tried reports whether an action is to apply its object, or to tell why that cannot be.
-func tried(action diff.Action) bool {
+func tried(action *diff.Action) bool {
 	return action.Object != nil && (action.Writes() || action.Op == diff.Conflict)
 }
 
@@ -102,7 +106,7 @@ type applyRun struct {
 
 // node is one object in the graph of a plan.
 type node struct {
-	action     diff.Action
+	action     *diff.Action
 	todo       bool // has to be applied
 	waits      int  // dependencies that are not done
 	dependents []*node
@@ -137,11 +141,11 @@ func (r *applyRun) next() *node {
 // send applies n in the slot that was taken for it, and frees whatever waited for it alone.
 func (r *applyRun) send(ctx context.Context, n *node) {
 	out := written{op: n.action.Op}
-	change := r.loop.act(n.action, func() (err error) {
+	change := r.loop.act(*n.action, func() (err error) {
 		if slowed := r.loop.fights.slowed(n.action.Object, r.loop.clock()); slowed != nil {
 			return slowed
 		}
-		out, err = r.loop.write(ctx, n.action, r.places)
+		out, err = r.loop.write(ctx, *n.action, r.places)
 		return err
 	})
 	r.loop.cluster.throttle.give(change.Took)
@@ -209,8 +213,9 @@ func (l *Loop) locate(object *manifests.Object, failure *Failure) manifests.Orig
 
 // result collects what was done and what is left waiting, in the plan's order.
 func (r *applyRun) result(plan diff.Plan) applied {
-	var out applied
-	for _, action := range plan.Actions {
+	out := applied{changes: make([]Change, 0, len(r.state))}
+	for i := range plan.Actions {
+		action := &plan.Actions[i]
 		if !tried(action) {
 			continue
 		}

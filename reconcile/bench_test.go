@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"kilter.dev/kilter/manifests"
-	"kilter.dev/kilter/reconcile/diff"
-	"kilter.dev/kilter/reconcile/health"
 	"kilter.dev/kilter/source"
 )
 
@@ -81,12 +79,8 @@ func (l *Loop) beginAsApplied(b *testing.B, tree gitTree) {
 	for _, object := range l.set.Objects {
 		live := l.asApplied(object)
 		l.observer.watches[placeOf(object.ID)].put(live)
-		if object.Run != nil {
-			id := jobRunID(object.ID.Namespace, live.Job.Record)
-			l.observer.watches[placeOf(id)].put(&diff.Live{ID: id, Health: health.Health{Word: health.Current}, Run: &diff.Run{
-				Record: live.Job.Record, Sync: l.ledger.sync, Job: object.ID.Name, Number: 1, Identity: live.Job.Identity,
-				Outcome: diff.Complete, Created: time.Now(), Started: time.Now(), Told: true,
-			}})
+		if record := l.recordOf(live); record != nil {
+			l.observer.watches[placeOf(record.ID)].put(record)
 		}
 	}
 	l.pass(b.Context(), nil) // writes the inventory

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +25,8 @@ import (
 //	spec.suspend   an exception        somebody applies it (Exception)  its time is over, or somebody ends it
 //	spec.suspend   a queue of Jobs     it sets it (SuspendTaken)        the Job leaves the queue
 
-// wanted returns what Git wants and may be looked at, each object as it is to be applied, with all that is known of it.
-func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
+// wanted returns what Git wants, may be looked at and is not at rest, each object as it is to be applied, with all that is known of it.
+func (l *Loop) wanted(ctx context.Context) ([]diff.Wanted, error) {
 	scaled, err := l.scaled(ctx)
 	if err != nil {
 		return nil, err
@@ -35,11 +34,17 @@ func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
 	compiled, setID := sync.OnceValue(newFieldSets), l.parent.ID()
 	ended := l.observer.ended()
 	now := l.clock()
-	all := slices.Grow(l.facts[:0], len(l.set.Objects)) // no plan keeps them
-	for i, object := range l.set.Objects {
-		if len(r.Blind) > 0 && l.invisible(object) {
+	if len(l.blind) > 0 || l.unrecordable {
+		l.sight.touchAll() // what is not looked at does not rest
+	}
+	stirring := l.sight.stirring()
+	all := make([]diff.Wanted, 0, len(stirring))
+	for _, i := range stirring {
+		object := l.set.Objects[i]
+		if l.invisible(object) {
 			continue
 		}
+		l.sight.objects[i].state = decided
 		wanted := diff.Wanted{Object: object, Live: l.sight.objects[i].live}
 		if wanted.Live != nil {
 			applied, ceded := cede(object, wanted.Live, scaled[object.ID], now)
@@ -54,7 +59,6 @@ func (l *Loop) wanted(ctx context.Context, r *Result) ([]diff.Wanted, error) {
 		}
 		all = append(all, wanted)
 	}
-	l.facts = all
 	return all, nil
 }
 

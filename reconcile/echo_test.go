@@ -136,3 +136,15 @@ func (l *Loop) asApplied(object *manifests.Object) *diff.Live {
 	l.sight.expect(object, live.Fields)
 	return live
 }
+
+// recordOf is the record of the run that a Job of the loop's is; nil for everything else.
+func (l *Loop) recordOf(live *diff.Live) *diff.Live {
+	if live.Job == nil {
+		return nil
+	}
+	id := jobRunID(live.ID.Namespace, live.Job.Record)
+	return &diff.Live{ID: id, Health: health.Health{Word: health.Current}, Run: &diff.Run{
+		Record: id.Name, Sync: l.ledger.sync, Job: live.ID.Name, Number: 1, Identity: live.Job.Identity,
+		Outcome: live.Job.Outcome, Created: time.Now(), Started: time.Now(), Told: true,
+	}}
+}

@@ -20,10 +20,17 @@ import (
 // masked stands in a log for a value of a Secret.
 const masked = "***"
 
+// lastWords is how long after a run has ended, and its end was put on record, it is still asked for its last container: by a Kilter that came to
+// its own end in between. Later there is nothing to find that an earlier one has not found, and a restart asks for none of all the Jobs that
+// have ended long ago.
+const lastWords = 10 * time.Minute
+
 // tell puts on record how the last container of a run ended and what it said last, beside the passes: a kubelet may take its time, and pods
 // go with their Job.
 func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job *diff.Live) {
-	if run.Told || job.Job.Outcome == "" && job.Health.Word != health.Failed || !l.ledger.asks(record) {
+	goesOn := job.Job.Outcome == "" && job.Health.Word != health.Failed
+	over := run.Outcome != "" && l.clock().Sub(job.Job.Finished) > lastWords
+	if run.Told || goesOn || !l.ledger.asks(record, over) {
 		return
 	}
 	secrets := secretValues(l.set)
@@ -33,7 +40,8 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 		defer cancel()
 		end, log, err := l.ledger.lastContainer(ctx, job)
 		if err != nil || end == nil && job.Job.Outcome == "" {
-			l.ledger.asksAgain(record) // the next pass may find more
+			l.ledger.asksAgain(record)
+			l.observer.renew(record) // the next pass may find more
 			return
 		}
 		if end == nil {
@@ -46,20 +54,24 @@ func (l *Loop) tell(ctx context.Context, record manifests.ID, run diff.Run, job 
 	})
 }
 
-// asks notes that a run's last container is being asked for, and reports whether nobody had.
-func (g *ledger) asks(record manifests.ID) bool {
+// asks notes that a run's last container is being asked for, and reports whether nobody had. That of one which is over is asked for only when
+// that was tried before, in vain.
+func (g *ledger) asks(record manifests.ID, over bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	asked := g.telling[record]
+	asked, tried := g.telling[record]
+	if asked || over && !tried {
+		return false
+	}
 	g.telling[record] = true
-	return !asked
+	return true
 }
 
-// asksAgain forgets that a run's last container has been asked for.
+// asksAgain notes that a run's last container was asked for in vain.
 func (g *ledger) asksAgain(record manifests.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.telling, record)
+	g.telling[record] = false
 }
 
 // mask makes a log fit to be kept: without the values of Secrets, printable, and not longer than is promised.

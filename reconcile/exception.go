@@ -30,9 +30,9 @@ type Exception struct {
 // ended.
 func (s *sight) exceptions() []Exception {
 	var all []Exception
-	for i, object := range s.set.Objects {
+	for _, i := range s.stirring() { // nothing with an exception ever rests
 		if live := s.objects[i].live; live != nil && live.Exception != nil {
-			all = append(all, Exception{Exception: *live.Exception, ID: object.ID, Live: live, Origin: object.Origin})
+			all = append(all, Exception{Exception: *live.Exception, ID: live.ID, Live: live, Origin: s.set.Objects[i].Origin})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Exception) int { return a.Until.Compare(b.Until) })

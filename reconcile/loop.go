@@ -82,7 +82,6 @@ type Loop struct {
 	blind        map[place]bool // the places that Kilter may not look into
 	unrecordable bool           // runs of Jobs cannot be put on record
 	sight        *sight
-	facts        []diff.Wanted // of the last plan, for the room they take
 	ledger       *ledger
 	rehearses    bool // nothing is to be changed in the cluster
 	attempts     attempts

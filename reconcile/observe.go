@@ -159,6 +159,15 @@ func (o *observer) forget(record manifests.ID) {
 	}
 }
 
+// renew has the next pass look at a record, and at its Job, although nothing of them has changed.
+func (o *observer) renew(record manifests.ID) {
+	if w := o.watches[placeOf(record)]; w != nil {
+		w.mu.Lock()
+		w.news[record] = true
+		w.mu.Unlock()
+	}
+}
+
 // wrote takes what the server answered to a write of a record as observed.
 func (o *observer) wrote(record *unstructured.Unstructured) {
 	id := jobRunID(record.GetNamespace(), record.GetName())

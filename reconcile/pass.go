@@ -13,7 +13,6 @@ import (
 	"kilter.dev/kilter/internal/phrase"
 	"kilter.dev/kilter/manifests"
 	"kilter.dev/kilter/reconcile/diff"
-	"kilter.dev/kilter/reconcile/health"
 )
 
 // pass is one look at everything and one step towards what Git says. It is the table of contents of this program.
@@ -236,12 +235,12 @@ func (l *Loop) choosePlaces() error {
 
 // plan gathers what the plan depends on, and computes it.
 func (l *Loop) plan(ctx context.Context, r *Result) (diff.Plan, error) {
-	wanted, err := l.wanted(ctx, r)
+	wanted, err := l.wanted(ctx)
 	if err != nil {
 		return diff.Plan{}, err
 	}
 	in := diff.Input{
-		Desired: wanted, Others: slices.Collect(maps.Values(l.sight.others)),
+		Set: l.visible(), Desired: wanted, Others: slices.Collect(maps.Values(l.sight.others)),
 		ReportDrift: l.sync.Spec.Drift == v1alpha1.DriftReport,
 		Prune:       diff.Prune{Enabled: *l.sync.Spec.Prune, Limit: l.sync.Spec.PruneLimit},
 	}
@@ -257,79 +256,23 @@ func (l *Loop) plan(ctx context.Context, r *Result) (diff.Plan, error) {
 	return l.named(ctx, in), nil
 }
 
+// visible returns the objects of the set that may be looked at.
+func (l *Loop) visible() []*manifests.Object {
+	if len(l.blind) == 0 && !l.unrecordable {
+		return l.set.Objects
+	}
+	return slices.DeleteFunc(slices.Clone(l.set.Objects), l.invisible)
+}
+
 // invisible reports whether the place of an object, or of the records of its runs, is blind.
 func (l *Loop) invisible(o *manifests.Object) bool {
-	return l.blind[placeOf(o.ID)] || o.Run != nil && (l.unrecordable || l.blind[place{jobRunKind, o.ID.Namespace}])
+	return len(l.blind) > 0 && (l.blind[placeOf(o.ID)] || o.Run != nil && l.blind[place{jobRunKind, o.ID.Namespace}]) ||
+		l.unrecordable && o.Run != nil
 }
 
 // appliedWhole reports whether every object of the newest commit is as Git says, so that what left Git may go.
 func (l *Loop) appliedWhole(r *Result) bool {
 	return r.FetchError == nil && !l.set.Rejected() && len(r.Blind) == 0 && len(r.Blocked) == 0 && len(r.Failures()) == 0
-}
-
-// outcome judges every desired object by its health, and counts what is still to go.
-func (l *Loop) outcome(r *Result) {
-	failed, deleted := map[manifests.ID]bool{}, map[manifests.ID]bool{}
-	for _, change := range r.Changes {
-		switch {
-		case change.Failure != nil:
-			failed[change.ID] = true
-			continue
-		case change.Op == diff.Delete:
-			deleted[change.ID] = true
-		case l.sight.of(change.ID) == nil:
-			r.Unseen = true // its kind came with this commit; the next pass watches it
-		case change.Op == diff.Adopt && change.Object.Run != nil:
-			r.Unseen = true // the next pass decides whether it runs again
-			signal(l.observer.changed)
-		}
-		l.waiting.restart(change.ID) // its rollout begins anew
-	}
-	l.leaving(r, deleted)
-	for _, b := range r.Blocked {
-		by := l.sight.of(b.By)
-		// Since the plan was made, or as soon as a Job's last pods have ended: the event that tells so starts the next pass.
-		if by != nil && (by.Health.Unblocks() || by.Health.Reason == health.ReasonSuccessMet) {
-			r.Unblocked = true
-		}
-	}
-	past := map[manifests.ID]*health.Health{} // of Jobs that are gone
-	for i := range r.Plan.Actions {
-		if action := &r.Plan.Actions[i]; action.Past != nil {
-			past[action.ID] = action.Past
-		}
-	}
-	r.Unrecorded = l.unrecorded()
-	r.Objects = len(l.set.Objects)
-	r.Exceptions = l.sight.exceptions()
-	r.Health = map[health.Word]int{}
-	now := l.clock()
-	for i, object := range l.set.Objects {
-		found := health.Absent()
-		if object.Run != nil && past[object.ID] != nil {
-			found = *past[object.ID]
-		} else if live := l.sight.objects[i].live; live != nil {
-			found = live.Health
-		} else if l.blind[placeOf(object.ID)] {
-			found.Word = health.Unknown
-		} else if action, planned := r.Plan.Find(object.ID); planned && action.Live != nil {
-			r.Unseen = true // it went during the pass; the event that told so starts the next one
-		}
-		if late := l.waiting.late(object.ID, found, l.sync.Spec.Timeout.Duration, now); late > 0 {
-			found.Word = health.Failed
-			found.Reason = "Timeout"
-			found.Message = fmt.Sprintf("not finished in %s: %s", late, found.Message)
-		}
-		if len(failed) > 0 && failed[object.ID] {
-			found.Word = health.Failed
-		} else if found.Word == health.Failed {
-			r.Unwell = append(r.Unwell, Trouble{
-				Origin: object.Origin, Object: object.ID, Reason: found.Reason,
-				Message: fmt.Sprintf("failed (%s): %s", found.Reason, found.Message),
-			})
-		}
-		r.Health[found.Word]++
-	}
 }
 
 // settleInventory narrows the inventory to what is desired or still there.

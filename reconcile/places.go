@@ -18,8 +18,8 @@ func placesOf(set *manifests.Set) map[place]bool {
 	return places
 }
 
-// covered returns the places of what is desired, of what is still there of the set, and of the Jobs that have records: those of a Job that is gone
-// and left Git have to go as well.
+// covered returns the places of what is desired, of what is still there of the set, and of the Jobs that left Git and have records: these have to
+// go as well, when the Job is gone.
 func (s *sight) covered() map[place]bool {
 	places := maps.Clone(s.desired)
 	for id, live := range s.others {
@@ -27,7 +27,7 @@ func (s *sight) covered() map[place]bool {
 			places[placeOf(id)] = true
 		}
 	}
-	for id := range s.own {
+	for id := range s.strays {
 		places[place{jobKind, id.Namespace}] = true
 	}
 	return places

@@ -79,6 +79,7 @@ func (t told) news(r *Result) (told, []news) {
 	if r.NewCommit {
 		all = newsOfCommit(r)
 	}
+	all = slices.Grow(all, len(r.Changes)) // of a first apply, thousands
 	told := r.NewCommit || next.reason != t.reason || bad(next.reason) && next.message != t.message
 	for _, c := range r.Changes {
 		if c.Failure == nil && !c.Same || c.Failure != nil && !c.Again {

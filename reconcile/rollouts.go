@@ -62,12 +62,12 @@ func (l *Loop) byPods(ctx context.Context, r *Result) {
 		}
 	}
 	kept := map[manifests.ID]rolloutSeen{}
-	for i, object := range l.set.Objects {
+	for _, i := range l.sight.stirring() {
 		observed := l.sight.objects[i].observed
 		if observed == nil || !unexplained(observed) {
 			continue
 		}
-		seen, known := l.rollouts.by[object.ID]
+		seen, known := l.rollouts.by[observed.ID]
 		same := known && seen.holds(observed)
 		soonest := seen.at.Add(max(lookGap, lookShare*seen.took))
 		switch {
@@ -80,7 +80,7 @@ func (l *Loop) byPods(ctx context.Context, r *Result) {
 			seen = seen.look(ctx, &reader, observed, same)
 			seen.took = l.clock().Sub(start)
 		}
-		kept[object.ID] = seen
+		kept[observed.ID] = seen
 	}
 	l.rollouts.by = kept
 	l.rollouts.note(reader.refused, now, l.log)
@@ -134,15 +134,15 @@ func (k *rollouts) note(refused map[string]*Failure, now time.Time, log *slog.Lo
 // overlay puts the judgement by pods in the place of that by status, and hands both on in r.
 func (k *rollouts) overlay(s *sight, r *Result) {
 	r.Rollouts = nil
-	for i, object := range s.set.Objects {
+	for _, i := range s.stirring() { // what is unexplained never rests
 		at := &s.objects[i]
 		at.live = at.observed
 		if len(k.by) == 0 || at.observed == nil {
 			continue
 		}
-		if seen, known := k.by[object.ID]; known && seen.holds(at.observed) {
+		if seen, known := k.by[at.observed.ID]; known && seen.holds(at.observed) {
 			at.live = with(at.observed, func(live *diff.Live) { live.Health = seen.found.Health })
-			r.Rollouts = append(r.Rollouts, Rollout{Origin: object.Origin, Object: object.ID, Rollout: seen.found})
+			r.Rollouts = append(r.Rollouts, Rollout{Origin: s.set.Objects[i].Origin, Object: at.observed.ID, Rollout: seen.found})
 		}
 	}
 }

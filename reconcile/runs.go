@@ -156,8 +156,11 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 	known, others, ended := l.sight.own, l.sight.foreign, l.observer.ended()
 	running := map[manifests.ID]*diff.Live{} // by record
 	var due []func() error
-	later := func(do func() error) { due = append(due, do) }
-	for job := range l.sight.all {
+	later := func(job manifests.ID, do func() error) {
+		l.sight.touchJob(job) // it may fail
+		due = append(due, do)
+	}
+	for job := range l.sight.moving {
 		if job.Job == nil || job.Job.Record == "" {
 			continue
 		}
@@ -166,7 +169,7 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 		_, recorded := known[record]
 		_, foreign := others[record]
 		if !recorded && !foreign && job.Health.Word != health.Terminating && l.observer.watches[placeOf(record)] != nil {
-			later(func() error { return l.restore(ctx, job.ID, *job.Job) })
+			later(job.ID, func() error { return l.restore(ctx, job.ID, *job.Job) })
 		}
 	}
 	for record := range ended {
@@ -175,7 +178,8 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 		}
 	}
 	l.ledger.setLookAgain(time.Time{})
-	for job, runs := range l.sight.recorded {
+	for job := range l.sight.unsettled {
+		runs := l.sight.recorded[job]
 		gone := sync.OnceValue(func() bool { return l.sight.of(job) == nil && l.listed[placeOf(job)] })
 		var removed map[string]bool
 		for _, run := range surplus(runs, l.keeps(job), func() bool { return whole && gone() }) {
@@ -183,7 +187,7 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 				removed = map[string]bool{}
 			}
 			removed[run.Record] = true
-			later(func() error { return l.ledger.remove(ctx, job.Namespace, run.Record) })
+			later(job, func() error { return l.ledger.remove(ctx, job.Namespace, run.Record) })
 		}
 		for _, run := range runs {
 			id := jobRunID(job.Namespace, run.Record)
@@ -195,22 +199,22 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 			case run.Asked:
 			case exists:
 				if run.Identity != at.Job.Identity { // it has grown in place
-					later(func() error { return l.reidentify(ctx, id, at.Job.Identity) })
+					later(job, func() error { return l.reidentify(ctx, id, at.Job.Identity) })
 				}
 				if status, news := newsOfRun(run, at); news {
-					later(func() error { return l.settle(ctx, id, status) })
+					later(job, func() error { return l.settle(ctx, id, status) })
 				}
 				l.tell(ctx, id, run, at)
 			case went && run.Outcome == "":
 				outcome, message := endOf(last)
 				status := statusOf(last)
 				status.Outcome, status.Message = v1alpha1.JobRunOutcome(outcome), message
-				later(func() error { return l.settle(ctx, id, status) })
+				later(job, func() error { return l.settle(ctx, id, status) })
 				l.tell(ctx, id, run, last) // its pods may go later than it
 			case went:
 				l.observer.settled(id)
 			case run.Outcome == "" && gone():
-				later(func() error { return l.witness(ctx, id, run, runs) })
+				later(job, func() error { return l.witness(ctx, id, run, runs) })
 			}
 		}
 	}
@@ -220,19 +224,25 @@ func (l *Loop) keepRecords(ctx context.Context, whole bool) error {
 // unrecorded reports whether a Job has ended, or is about to, and its record does not say so. The event that told, or will, starts the next
 // pass.
 func (l *Loop) unrecorded() bool {
-	for job := range l.sight.all {
-		if job.Job == nil {
-			continue
-		}
-		ends := job.Health.Reason == health.ReasonSuccessMet || job.Health.Word == health.Failed
-		if job.Job.Outcome == "" && !ends {
-			continue
-		}
-		if record, ok := l.sight.own[jobRunID(job.ID.Namespace, job.Job.Record)]; ok && record.Run.Outcome == "" {
+	for job := range l.sight.moving {
+		if l.unrecordedEnd(job) {
 			return true
 		}
 	}
 	return false
+}
+
+// unrecordedEnd reports that of one object.
+func (l *Loop) unrecordedEnd(live *diff.Live) bool {
+	if live.Job == nil {
+		return false
+	}
+	ends := live.Health.Reason == health.ReasonSuccessMet || live.Health.Word == health.Failed
+	if live.Job.Outcome == "" && !ends {
+		return false
+	}
+	record, ok := l.sight.own[jobRunID(live.ID.Namespace, live.Job.Record)]
+	return ok && record.Run.Outcome == ""
 }
 
 // newsOfRun returns what a Job tells that is not on its run's record.

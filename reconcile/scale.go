@@ -47,9 +47,9 @@ func (l *Loop) scaled(ctx context.Context) (map[manifests.ID]bool, error) {
 	}
 	taken := map[manifests.ID]bool{}
 	var unexplained []manifests.ID
-	for i, object := range l.set.Objects {
-		live := l.sight.objects[i].live
-		if live != nil && live.ReplicasTaken && !object.CreateOnly && names(object, inventory.Replicas) {
+	for _, i := range l.sight.stirring() {
+		object, live := l.set.Objects[i], l.sight.objects[i].live
+		if contested(object, live) {
 			taken[object.ID] = true
 			if !a.git[object.ID] {
 				unexplained = append(unexplained, object.ID)
@@ -61,6 +61,11 @@ func (l *Loop) scaled(ctx context.Context) (map[manifests.ID]bool, error) {
 	}
 	maps.DeleteFunc(taken, func(id manifests.ID, _ bool) bool { return !a.git[id] && !targeted(a.observed, id) })
 	return taken, nil
+}
+
+// contested reports whether an autoscaler, of which only the cluster may know, decides who has a say in an object's replicas.
+func contested(object *manifests.Object, live *diff.Live) bool {
+	return live != nil && live.ReplicasTaken && !object.CreateOnly && names(object, inventory.Replicas)
 }
 
 // askAutoscalers looks into the cluster for autoscalers that explain why replicas are not what Git says: with each look at the repository, and

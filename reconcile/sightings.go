@@ -36,13 +36,9 @@ type sightings struct {
 	changed bool      // something was changed since then
 	settled bool      // a commit was applied as a whole
 
-	drift map[manifests.ID]time.Time
-	ended map[manifests.ID]bool // whether the run of each record has ended; nil before the records were seen
-
-	// What the last runs are, and what they were found from.
-	lastRuns []LastRun // never changed
-	records  int
-	set      *manifests.Set
+	drift    map[manifests.ID]time.Time
+	lastRuns []LastRun // never changed, only replaced
+	version  int       // of the sight's runs when they were found
 }
 
 // see takes note of the commit that a look found.
@@ -63,7 +59,7 @@ func (s *sightings) measure(r *Result) {
 		}
 		s.since, s.settled = time.Time{}, true
 	}
-	if len(r.Plan.Actions) > 0 {
+	if r.Plan.Actions != nil { // which may be none
 		s.repairs(r)
 	}
 	m.Drifted = len(s.drift)
@@ -92,33 +88,22 @@ func (s *sightings) repairs(r *Result) {
 	}
 }
 
-// runs compares the records of runs with those that the last pass knew.
+// runs tells which runs have ended, and what the last run of each Job is.
 func (s *sightings) runs(r *Result, seen *sight) {
-	defer func() { r.Measures.LastRuns = s.lastRuns }()
-	if s.ended != nil && s.records == seen.records && s.set == seen.set {
-		return
+	if len(seen.ends) > 0 {
+		r.Measures.RunsEnded, seen.ends = seen.ends, map[diff.Outcome]int{}
 	}
-	s.records, s.set = seen.records, seen.set
-	ended := make(map[manifests.ID]bool, len(seen.own))
-	for id, live := range seen.own {
-		ended[id] = live.Run.Outcome != ""
-		if before, known := s.ended[id]; known && !before && ended[id] {
-			if r.Measures.RunsEnded == nil {
-				r.Measures.RunsEnded = map[diff.Outcome]int{}
-			}
-			r.Measures.RunsEnded[live.Run.Outcome]++
-		}
-	}
-	s.ended, s.lastRuns = ended, nil
-	for _, object := range seen.set.Objects {
-		if object.Run == nil {
-			continue
-		}
-		for _, run := range slices.Backward(seen.recorded[object.ID]) {
-			if !run.Asked {
-				s.lastRuns = append(s.lastRuns, LastRun{Job: object.ID, Outcome: run.Outcome, Start: run.Started, End: run.Ended})
-				break
+	if s.version != seen.runs {
+		s.version, s.lastRuns = seen.runs, nil
+		for _, i := range seen.jobs {
+			job := seen.set.Objects[i].ID
+			for _, run := range slices.Backward(seen.recorded[job]) {
+				if !run.Asked {
+					s.lastRuns = append(s.lastRuns, LastRun{Job: job, Outcome: run.Outcome, Start: run.Started, End: run.Ended})
+					break
+				}
 			}
 		}
 	}
+	r.Measures.LastRuns = s.lastRuns
 }

@@ -81,6 +81,9 @@ func (t Tenancy) bars(namespace string, p place) bool {
 
 // confined returns the set without what the Sync may not have, each with a Problem.
 func (l *Loop) confined(set *manifests.Set) *manifests.Set {
+	if len(l.tenancy.Kinds)+len(l.tenancy.Namespaces) == 0 && !l.tenancy.OwnNamespace {
+		return set
+	}
 	var problems []manifests.Problem
 	for _, object := range set.Objects {
 		refused := l.tenancy.refuses(l.sync.Namespace, object.ID)

@@ -184,6 +184,7 @@ func (t trial) claim(s *Step, before *unstructured.Unstructured) {
 	live := reduce(t.loop.parent.ID(), s.Object.ID, before)
 	live.Member, live.Job.Record = true, "existed already"
 	then := diff.Compute(diff.Input{
+		Set:     []*manifests.Object{s.Object},
 		Desired: []diff.Wanted{{Object: s.Object, Live: &live, Runs: t.loop.runs(s.Object, t.loop.observer.ended())}},
 	})
 	if s.Op != diff.Adopt {

@@ -35,16 +35,10 @@ func (w waiting) restart(id manifests.ID) { delete(w, id) }
 
 // keep forgets what is neither in set nor leaving.
 func (w waiting) keep(set *manifests.Set, leaving map[manifests.ID]bool) {
-	if len(w) == 0 {
-		return
-	}
-	wanted := make(map[manifests.ID]bool, len(set.Objects))
-	for _, object := range set.Objects {
-		wanted[object.ID] = true
-	}
 	maps.DeleteFunc(w, func(id manifests.ID, _ time.Time) bool {
+		_, wanted := set.Find(id)
 		_, leaves := leaving[id]
-		return !wanted[id] && !leaves
+		return !wanted && !leaves
 	})
 }
 

@@ -39,7 +39,8 @@ type written struct {
 // write applies one object. Usually that is one request:
 //
 //	Create   an apply that fails where anything exists; what exists is looked at, and adopted or left alone
-//	Update   a polite apply; where it meets another manager's fields the server names them, and a forced one takes them over
+//	Update   a polite apply; where it meets another manager's fields the server names them, and a forced one takes them over; what is known
+//	         beforehand to meet some, and whose, is forced at once
 //	Conflict what is seen to be somebody else's is left alone without a request; of the rest it is looked whether it still is
 //
 // What was never applied, although it is of the set, is adopted as well: its former tool may still own what Git does not name.
@@ -135,7 +136,7 @@ func (w *write) update(ctx context.Context) error {
 		grown.Identity.Indexes = w.object.Run.Indexes
 		w.run = &grown
 	}
-	stored, err := w.apply(ctx, precondition{}, true)
+	stored, err := w.apply(ctx, precondition{}, !w.meets())
 	if taken := fieldConflicts(err); len(taken) > 0 {
 		if excepted(taken) {
 			return &Failure{Class: Conflict, Reason: "Conflict", Text: "somebody has suspended it meanwhile; the next pass knows until when"}
@@ -144,6 +145,12 @@ func (w *write) update(ctx context.Context) error {
 		stored, err = w.apply(ctx, precondition{}, false)
 	}
 	return w.mend(ctx, stored, err)
+}
+
+// meets reports whether the apply would meet fields that others have changed, all of them known by name. Of a CronJob nobody knows before
+// the server has answered: somebody may have suspended it a moment ago.
+func (w *write) meets() bool {
+	return len(w.action.Drift) > 0 && w.object.ID.GroupKind() != cronJobKind
 }
 
 func (w *write) apply(ctx context.Context, only precondition, polite bool) (*metav1.PartialObjectMetadata, error) {

@@ -187,9 +187,9 @@ type factsByID struct {
 
 // input returns what Compute takes.
 func (f factsByID) input() Input {
-	in := Input{ReportDrift: f.ReportDrift, Prune: f.Prune}
-	others := maps.Clone(f.Live)
 	slices.SortFunc(f.Desired, func(a, b *manifests.Object) int { return a.ID.Compare(b.ID) })
+	in := Input{Set: f.Desired, ReportDrift: f.ReportDrift, Prune: f.Prune}
+	others := maps.Clone(f.Live)
 	for _, object := range f.Desired {
 		wanted := Wanted{Object: object, Expected: f.Expected[object.ID], Refused: f.Refused[object.ID]}
 		if live, ok := f.Live[object.ID]; ok {

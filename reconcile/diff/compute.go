@@ -16,7 +16,10 @@ import (
 
 // Input is all that a decision depends on.
 type Input struct {
-	// Desired is what one commit asks for, sorted by ID, each once, with all that is known of it.
+	// Set is what one commit asks for, sorted by ID, each once.
+	Set []*manifests.Object
+	// Desired is what has to be decided on of that, in the same order, with all that is known of it. Left out is what is known to be as it
+	// should be: to decide on it again would come to None.
 	Desired []Wanted
 	// Others is everything else that was seen in the cluster, each ID once: above all what is of the set and left Git.
 	Others []*Live
@@ -60,7 +63,7 @@ type Prune struct {
 	Limit func(total int) int
 }
 
-// Compute decides what has to be done with every object that is desired or live.
+// Compute decides what has to be done with every object that is Desired, and with everything of the set that left Git.
 func Compute(in Input) Plan {
 	var plan Plan
 	plan.Actions = make([]Action, 0, len(in.Desired))
@@ -81,7 +84,7 @@ func Compute(in Input) Plan {
 		}
 		slices.SortFunc(leaving, func(a, b leaver) int { return a.ID.Compare(b.ID) })
 		hold(leaving)
-		plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Desired))
+		plan.PruneBlocked = in.Prune.blocked(leaving, len(in.Set))
 	}
 	for _, l := range leaving {
 		plan.Actions = append(plan.Actions, in.Prune.leave(l, plan.PruneBlocked))
@@ -96,13 +99,7 @@ func Compute(in Input) Plan {
 // order fills in what comes before each object that is not as it should be. One that depends on what is not desired has to wait: the loader
 // finds every dependency in the tree, and this one was left out as invalid.
 func (in Input) order(plan *Plan) {
-	before := sync.OnceValue(func() func(*manifests.Object) []manifests.ID {
-		objects := make([]*manifests.Object, len(in.Desired))
-		for i := range in.Desired {
-			objects[i] = in.Desired[i].Object
-		}
-		return manifests.Before(objects)
-	})
+	before := sync.OnceValue(func() func(*manifests.Object) []manifests.ID { return manifests.Before(in.Set) })
 	for i := range plan.Actions {
 		action := &plan.Actions[i]
 		if action.Op == None || action.Object == nil {

@@ -74,9 +74,9 @@ type tenants struct{ namespaces, groups map[string]manifests.ID }
 func (in Input) tenants() tenants {
 	t := tenants{namespaces: map[string]manifests.ID{}, groups: map[string]manifests.ID{}}
 	defined := map[schema.GroupKind]bool{}
-	for i := range in.Desired {
-		if defines := in.Desired[i].Defines; defines != nil {
-			defined[*defines] = true
+	for _, object := range in.Set {
+		if object.Defines != nil {
+			defined[*object.Defines] = true
 		}
 	}
 	first := func(in map[string]manifests.ID, key string, id manifests.ID) {
@@ -90,8 +90,8 @@ func (in Input) tenants() tenants {
 			first(t.groups, id.Group, id)
 		}
 	}
-	for i := range in.Desired {
-		add(in.Desired[i].ID)
+	for _, object := range in.Set {
+		add(object.ID)
 	}
 	for _, live := range in.Others {
 		if !live.Member || live.Kept != "" {

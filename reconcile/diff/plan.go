@@ -79,7 +79,7 @@ type Action struct {
 	Past    *health.Health     // of a Job that is gone, or going, by its record; nil when nothing is known
 	Asked   string             // the record that asked for this run of a Job; empty when Git does
 	Reason  string             // why, in words
-	After   []manifests.ID     // what has to be done before it is applied, unless it is as it should be: sorted; only IDs of this plan
+	After   []manifests.ID     // what has to be done before it is applied, unless it is as it should be: sorted; only IDs of the set
 	Drifted bool               // somebody has changed fields that Git sets
 	Drift   []inventory.Change // who changed which of them, as far as that is known
 	Ends    bool               // the exception on the live object is over: it goes, once the object is applied
@@ -116,7 +116,7 @@ func (a Action) String() string {
 	return text
 }
 
-// Plan is the decision on every object, sorted by ID.
+// Plan is the decision on every object that there was to decide on, sorted by ID.
 type Plan struct {
 	Actions []Action
 	// PruneBlocked says, in words, why objects that left Git are not deleted; empty when nothing is held back.

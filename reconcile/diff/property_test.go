@@ -72,6 +72,35 @@ func TestPlansConverge(t *testing.T) {
 	}
 }
 
+// What is as it should be may be left out of what there is to decide on, all of it or a part: the rest of the plan is the same.
+func TestWhatIsAsItShouldBeMayBeLeftOut(t *testing.T) {
+	left := 0
+	for seed := range uint64(worlds) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		w := newWorld(random)
+		for range random.IntN(3) {
+			w.act(Compute(w.input()))
+		}
+		in := w.input()
+		whole := Compute(in)
+		in.Desired = slices.DeleteFunc(in.Desired, func(wanted Wanted) bool {
+			action, _ := whole.Find(wanted.ID)
+			return action.Op == None && random.IntN(4) > 0
+		})
+		left += len(in.Set) - len(in.Desired)
+		part := Compute(in)
+		none := func(a Action) bool { return a.Op == None }
+		whole.Actions = slices.DeleteFunc(whole.Actions, none)
+		part.Actions = slices.DeleteFunc(part.Actions, none)
+		if want, got := describe(whole), describe(part); want != got {
+			t.Fatalf("world %d: the plan of everything is\n%s\nand without what is as it should be\n%s", seed, want, got)
+		}
+	}
+	if left < worlds {
+		t.Errorf("only %d objects were left out of %d worlds", left, worlds)
+	}
+}
+
 // checkEdges: applies come after applies, and never after themselves; deletions come after nothing, since what has to wait is not deleted.
 func checkEdges(t *testing.T, seed uint64, plan Plan) {
 	t.Helper()
