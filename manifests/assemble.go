@@ -25,6 +25,7 @@ type assembly struct {
 	wrong     map[ID]int // why an object is refused: byRules, otherwise
 	found     tally      // of all problems, those that are not listed included
 	unlisted  int        // warnings of files that were not kept
+	ended     []Problem  // why nothing more was read
 	set       *Set
 	memory    *memory
 }
@@ -82,7 +83,7 @@ func (a *assembly) tooMuch(file, message string) {
 
 // finish decides what can only be decided beside all other objects. The error is the context's.
 func (a *assembly) finish(ctx context.Context) (*Set, error) {
-	whole := len(a.problems) == 0 // every file could be read, and all that is in the tree is known
+	whole := len(a.problems)+len(a.ended) == 0 // every file could be read, and all that is in the tree is known
 	scope := newScope(a.manifests, a.target)
 	local := map[ID]bool{}
 	applied := make([]*manifest, 0, len(a.manifests))

@@ -18,6 +18,7 @@ import (
 const (
 	maxProblems = 100
 	maxListed   = 1000
+	maxKept     = 10 * maxListed // before they are sorted
 	atATime     = 64 // files that are decoded before their problems are counted
 )
 
@@ -82,7 +83,7 @@ func (a *assembly) take(p Problem) bool {
 		a.wrong[p.Object] |= otherwise
 	}
 	a.found.count([]Problem{p})
-	if p.Severity == Error && a.found.errors > maxListed || p.Severity == Warning && a.found.warnings > maxListed {
+	if p.Severity == Error && a.found.errors > maxKept || p.Severity == Warning && a.found.warnings > maxKept {
 		return false
 	}
 	a.problems = append(a.problems, p)
@@ -92,26 +93,31 @@ func (a *assembly) take(p Problem) bool {
 // stop adds a problem that says why nothing is read after it: it is always listed.
 func (a *assembly) stop(p Problem) {
 	a.wrong[p.Object] |= otherwise
-	a.problems = append(a.problems, p)
+	a.ended = append(a.ended, p)
 }
 
 // listed returns the problems in their order, and after those of each severity how many more there are.
 func (a *assembly) listed() []Problem {
-	for _, of := range []struct {
-		severity Severity
-		more     int
-	}{
-		{Error, a.found.errors - maxListed},
-		{Warning, max(0, a.found.warnings-maxListed) + a.unlisted},
-	} {
-		if of.more > 0 {
-			a.problems = append(a.problems, Problem{
-				Reason: ReasonMore, Severity: of.severity,
-				Message: fmt.Sprintf("not listed: %s; mend those that are", phrase.Count(of.more, "more "+string(of.severity))),
-			})
-		}
+	problems := sortProblems(a.problems)
+	errors := slices.IndexFunc(problems, func(p Problem) bool { return p.Severity == Warning })
+	if errors < 0 {
+		errors = len(problems)
 	}
-	return sortProblems(a.problems)
+	first := append(make([]Problem, 0, min(len(problems), 2*maxListed)+4), problems[:min(errors, maxListed)]...)
+	first = append(first, more(Error, a.found.errors-maxListed)...)
+	first = append(first, a.ended...)
+	first = append(first, problems[errors:min(len(problems), errors+maxListed)]...)
+	return sortProblems(append(first, more(Warning, max(0, a.found.warnings-maxListed)+a.unlisted)...))
+}
+
+// more says how many problems are not listed; nothing where all are.
+func more(severity Severity, n int) []Problem {
+	if n <= 0 {
+		return nil
+	}
+	return []Problem{{
+		Reason: ReasonMore, Severity: severity, Message: fmt.Sprintf("not listed: %s; mend those that are", phrase.Count(n, "more "+string(severity))),
+	}}
 }
 
 // unread is the problem of the first of some files that are not read, for all the errors in those before it.

@@ -137,4 +137,3 @@ func inTens(files map[string]string) map[string]string {
 	}
 	return tens
 }
-
