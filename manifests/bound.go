@@ -19,7 +19,7 @@ const (
 	maxProblems = 100
 	maxListed   = 1000
 	maxKept     = 10 * maxListed // before they are sorted
-	atATime     = 64 // files that are decoded before their problems are counted
+	atATime     = 64             // files that are decoded before their problems are counted
 )
 
 // tally counts problems by severity.
