@@ -55,17 +55,17 @@ var gitFaults = []gitFault{
 		return f.does(packs(func(w http.ResponseWriter, _ *http.Request, answer []byte) { _, _ = w.Write(answer[:len(answer)/2]) }))
 	}},
 	{name: "G5 forbidden", reason: "FetchFailed", class: "AccessDenied", says: "(403)", breaks: func(f *faulty) func() {
-		return f.does(answers(http.StatusForbidden, "text/html"))
+		return f.does(answers(http.StatusForbidden))
 	}},
 	{name: "G5 not found", reason: "FetchFailed", class: "RepositoryNotFound", says: "(404)", breaks: func(f *faulty) func() {
-		return f.does(answers(http.StatusNotFound, "text/html"))
+		return f.does(answers(http.StatusNotFound))
 	}},
 	{name: "G6 overloaded", reason: "FetchFailed", class: "ServerError", says: "(503)", breaks: func(f *faulty) func() {
-		return f.does(answers(http.StatusServiceUnavailable, "text/html"))
+		return f.does(answers(http.StatusServiceUnavailable))
 	}},
 	{name: "G6 too many requests", reason: "FetchFailed", class: "ServerError", says: "left alone until", breaks: func(f *faulty) func() {
 		asked := f.looks.Load()
-		mend := f.does(answers(http.StatusTooManyRequests, "text/html", "Retry-After", "2"))
+		mend := f.does(answers(http.StatusTooManyRequests, "Retry-After", "2"))
 		return func() {
 			if n := f.looks.Load() - asked; n > 3 { // one before the fault, one that was refused, one more after two seconds
 				f.Errorf("asked %d times, though it wanted to be left alone", n)
@@ -74,7 +74,7 @@ var gitFaults = []gitFault{
 		}
 	}},
 	{name: "G7 login page", reason: "FetchFailed", class: "NotGit", says: "login page", breaks: func(f *faulty) func() {
-		return f.does(answers(http.StatusOK, "text/html"))
+		return f.does(answers(http.StatusOK))
 	}},
 	{name: "G9 branch deleted", reason: "FetchFailed", class: "RefNotFound", says: `branch "main" not found; the repository has other`, breaks: func(f *faulty) func() {
 		f.refs = []string{"HEAD:other"}

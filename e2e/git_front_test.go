@@ -101,8 +101,8 @@ func (f *front) does(fault httpFault) (mend func()) {
 	return func() { f.fault.Store(nil) }
 }
 
-// newCertificate gives the server a certificate that it has signed itself, and returns it in PEM.
-func (f *front) newCertificate() []byte {
+// newCertificate gives the server a certificate that it has signed itself.
+func (f *front) newCertificate() {
 	f.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(f.T, err)
@@ -113,7 +113,6 @@ func (f *front) newCertificate() []byte {
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(f.T, err)
 	f.certificate.Store(&tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
-	return f.bundle()
 }
 
 // bundle is the certificate that clients have to trust.
@@ -150,11 +149,11 @@ func (l *muteListener) hangUp() {
 	}
 }
 
-// answers is a fault: one answer to everything, which repeats the credentials that it was given.
-func answers(status int, contentType string, headers ...string) httpFault {
+// answers is a fault: one page in answer to everything, which repeats the credentials that it was given.
+func answers(status int, headers ...string) httpFault {
 	return func(http.Handler) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Content-Type", "text/html")
 			for i := 0; i < len(headers); i += 2 {
 				w.Header().Set(headers[i], headers[i+1])
 			}
