@@ -79,12 +79,11 @@ func TestG15CommitsAreNeverMixed(t *testing.T) {
 	t.Logf("of ten commits the loop took %v", went["c00"])
 }
 
-// TestG8G13G14BadHistoryAndPoison rewrites history and pushes poison: what cannot be taken is refused with its file, what stood before is
-// still looked after, and the next good commit ends it.
-func TestG8G13G14BadHistoryAndPoison(t *testing.T) {
+// TestG8RewrittenHistory rewrites history: the new one is followed, and that is told.
+func TestG8RewrittenHistory(t *testing.T) {
 	t.Parallel()
 	ctx, c := newCluster(t)
-	ns := c.namespace(t, "poison")
+	ns := c.namespace(t, "rewritten")
 	repo, url := repository(t, fstest.MapFS{"prod/good.yaml": configMap("good")})
 	push(t, repo)
 	run := kilter(t, "run", "-f", syncFile(t, ns, url, ""), "--kubeconfig", c.kubeconfig, "--allow-insecure-git")
@@ -101,25 +100,6 @@ func TestG8G13G14BadHistoryAndPoison(t *testing.T) {
 	must(t, repo.ForcePush(ctx))
 	line(ctx, t, run, "rewritten", "pushed by force", left[:12])
 	line(ctx, t, run, "deleted", "ConfigMap "+ns+"/second")
-
-	const bomb = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b]\n"
-	for name, text := range map[string]string{
-		"syntax":    "apiVersion: v1\nkind: [",
-		"aliases":   bomb,
-		"nesting":   "a: " + strings.Repeat("[", 20_000),
-		"documents": strings.Repeat("---\na: 1\n", 100_000),
-		"twice":     string(configMap("good").Data),
-	} {
-		must(t, repo.Write("prod/"+name+".yaml", text))
-		commit := push(t, repo)
-		line(ctx, t, run, "rejected", "prod/"+name+".yaml")
-		line(ctx, t, run, commit[:12], "CommitRejected")
-		must(t, c.CoreV1().ConfigMaps(ns).Delete(ctx, "good", metav1.DeleteOptions{}))
-		line(ctx, t, run, "created", "ConfigMap "+ns+"/good")
-		must(t, repo.Remove("prod/"+name+".yaml"))
-		mended := push(t, repo)
-		line(ctx, t, run, mended[:12], "2 objects: 2 current")
-	}
 	if code := run.Stop(patience); code != nil {
 		t.Error(code)
 	}

@@ -22,6 +22,10 @@ type assembly struct {
 	manifests []*manifest
 	problems  []Problem
 	unplaced  []unplaced // problems whose line is not known yet
+	wrong     map[ID]int // why an object is refused: byRules, otherwise
+	found     tally      // of all problems, those that are not listed included
+	unlisted  int        // warnings of files that were not kept
+	ended     []Problem  // why nothing more was read
 	set       *Set
 	memory    *memory
 }
@@ -37,7 +41,7 @@ type memory struct {
 }
 
 func newAssembly(tree fs.FS, target Target, m *memory, files int) *assembly {
-	return &assembly{tree: tree, target: target, set: &Set{}, memory: m, manifests: make([]*manifest, 0, files)}
+	return &assembly{tree: tree, target: target, set: &Set{}, memory: m, wrong: map[ID]int{}, manifests: make([]*manifest, 0, files)}
 }
 
 func (a *assembly) add(m memo) {
@@ -46,22 +50,31 @@ func (a *assembly) add(m memo) {
 		return
 	}
 	a.manifests = append(a.manifests, m.file.items...)
-	a.problems = append(a.problems, m.file.problems...)
+	a.takeAll(m.file)
 }
 
 // addBuilt takes over what a kustomization builds. What is wrong with a base is said once, however many use it.
 func (a *assembly) addBuilt(out *parsed) {
 	a.manifests = append(a.manifests, out.items...)
+	a.unlisted += out.unlisted
 	for _, p := range out.problems {
 		if !slices.Contains(a.problems, p) {
-			a.problems = append(a.problems, p)
+			a.take(p)
 		}
+	}
+}
+
+// takeAll takes what belongs to no object of a file.
+func (a *assembly) takeAll(file *parsed) {
+	a.unlisted += file.unlisted
+	for _, p := range file.problems {
+		a.take(p)
 	}
 }
 
 // tooMuch reports the file with which the tree exceeds a limit.
 func (a *assembly) tooMuch(file, message string) {
-	a.problems = append(a.problems, Problem{
+	a.stop(Problem{
 		Origin: Origin{File: file}, Reason: ReasonLimit, Severity: Error,
 		Message: "the manifests up to this file " + message +
 			": split the tree, list what is no manifest in " + ignoreFile + ", or raise the limit",
@@ -70,7 +83,7 @@ func (a *assembly) tooMuch(file, message string) {
 
 // finish decides what can only be decided beside all other objects. The error is the context's.
 func (a *assembly) finish(ctx context.Context) (*Set, error) {
-	whole := len(a.problems) == 0 // every file could be read, and all that is in the tree is known
+	whole := len(a.problems)+len(a.ended) == 0 // every file could be read, and all that is in the tree is known
 	scope := newScope(a.manifests, a.target)
 	local := map[ID]bool{}
 	applied := make([]*manifest, 0, len(a.manifests))
@@ -109,7 +122,7 @@ func (a *assembly) finish(ctx context.Context) (*Set, error) {
 	}
 	a.place()
 	a.lint(index)
-	a.set.Problems = sortProblems(a.problems)
+	a.set.Problems = a.listed()
 	a.set.Objects, a.set.Refused = a.divide(index)
 	return a.set, nil
 }
@@ -170,17 +183,16 @@ func namespaceEntry(namespace string) []byte {
 func (a *assembly) report(m *manifest) {
 	for _, p := range m.problems {
 		p.Object, p.Version = m.object.ID, m.object.Version
-		a.problems = append(a.problems, p)
+		a.take(p)
 	}
 }
 
 // problem reports something about a field of the manifest's object, or about the object when field is empty.
 func (a *assembly) problem(m *manifest, field string, p Problem) {
 	p.Origin, p.Object, p.Version, p.Field = m.object.Origin, m.object.ID, m.object.Version, field
-	if field != "" {
-		a.unplaced = append(a.unplaced, unplaced{problem: len(a.problems), manifest: m})
+	if a.take(p) && field != "" {
+		a.unplaced = append(a.unplaced, unplaced{problem: len(a.problems) - 1, manifest: m})
 	}
-	a.problems = append(a.problems, p)
 }
 
 // duplicates reports every object but the first of the same ID, and those that are the same to the server because one API replaced the
@@ -249,35 +261,27 @@ func (a *assembly) dependencies(x *index, local map[ID]bool) {
 
 // divide returns the objects that have no error, and those that only the API server's rules refuse.
 func (a *assembly) divide(x *index) (valid, refused []*Object) {
-	const byRules, otherwise = 1, 2
-	wrong := map[ID]int{}
-	for _, p := range a.set.Problems {
-		if p.Severity == Error && p.ByRules {
-			wrong[p.Object] |= byRules
-		} else if p.Severity == Error {
-			wrong[p.Object] |= otherwise
-		}
-	}
 	valid = make([]*Object, 0, len(x.order))
 	for _, m := range x.order {
 		switch {
-		case len(wrong) == 0: // then every object has its JSON
+		case len(a.wrong) == 0: // then every object has its JSON
 			valid = append(valid, m.object)
 		case m.object.JSON == nil:
-		case wrong[m.object.ID] == 0:
+		case a.wrong[m.object.ID] == 0:
 			valid = append(valid, m.object)
-		case wrong[m.object.ID] == byRules:
+		case a.wrong[m.object.ID] == byRules:
 			refused = append(refused, m.object)
 		}
 	}
 	return valid, refused
 }
 
-// sortProblems orders errors before warnings, and each by file, document and place.
+// sortProblems orders errors before warnings, and each by file, document and place. How many more there are comes last.
 func sortProblems(problems []Problem) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.Severity, b.Severity), // "error" < "warning"
+			cmp.Compare(a.last(), b.last()),
 			cmp.Compare(a.Origin.File, b.Origin.File),
 			cmp.Compare(a.Origin.Line, b.Origin.Line),
 			cmp.Compare(a.Origin.Column, b.Origin.Column),

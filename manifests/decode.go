@@ -19,6 +19,9 @@ type parsed struct {
 	documents int         // and items of Lists
 	items     []*manifest // in the order of the file
 	problems  []Problem   // of the file as a whole, and of documents that name no object
+	tally     tally       // of all problems in it
+	unlisted  int         // warnings that were found and not kept
+	cut       bool        // some of them only because of other files
 }
 
 // manifest is one object of a file. Its Object holds the JSON with the namespace that the tree was last loaded for.
@@ -84,7 +87,7 @@ func (d *decoder) decode(file string, data []byte) *parsed {
 
 // full reports whether a limit is exceeded, and more need not be read.
 func (d *decoder) full() bool {
-	return d.out.documents > d.options.MaxDocuments || len(d.out.problems) > maxProblems
+	return d.out.documents > d.options.MaxDocuments || len(d.out.problems) > maxProblems || d.out.tally.errors > maxListed
 }
 
 func (d *decoder) fileProblem(at Origin, reason, message string) {
@@ -101,6 +104,7 @@ func (d *decoder) add(p Problem) {
 	}
 	if len(d.out.problems) <= maxProblems {
 		d.out.problems = append(d.out.problems, p)
+		d.out.tally.count([]Problem{p})
 	}
 }
 
@@ -167,9 +171,6 @@ func typeOf(node *yaml.Node) (gvk schema.GroupVersionKind, problem string) {
 	return gv.WithKind(kind), ""
 }
 
-// maxProblems bounds how many things are said to be wrong with the structure of one object, and with one file as a whole.
-const maxProblems = 100
-
 // object reads one object: its structure first, then its types and rules.
 func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) {
 	m := &manifest{
@@ -206,6 +207,7 @@ func (d *decoder) object(doc int, node *yaml.Node, gvk schema.GroupVersionKind) 
 		return
 	}
 	d.out.items = append(d.out.items, m)
+	defer d.out.count(m)
 	if m.failed() {
 		return
 	}

@@ -39,6 +39,8 @@ func (l *Loader) build(ctx context.Context, tree fs.FS, found *listing, target T
 	l.units = known
 	read := map[string]bool{}
 	var built []*unit
+	var wrong tally
+	var unbuilt []*unit
 	for _, u := range all {
 		if reason := partOf(u, all, target); reason != "" {
 			found.skipped = append(found.skipped, Skip{Origin: Origin{File: u.plan.File}, Reason: reason})
@@ -46,15 +48,23 @@ func (l *Loader) build(ctx context.Context, tree fs.FS, found *listing, target T
 			u.plan.Release()
 			continue
 		}
+		if wrong.errors > maxListed {
+			unbuilt = append(unbuilt, u)
+			continue
+		}
 		if u.out == nil {
 			if err := l.buildOne(ctx, tree, u); err != nil {
 				return nil, err
 			}
 		}
+		wrong.add(u.out.tally)
 		for name := range u.plan.Reads.Files() {
 			read[name] = true
 		}
 		built = append(built, u)
+	}
+	if len(unbuilt) > 0 {
+		found.problems = append(found.problems, unread(unbuilt[0].plan.File, "kustomization", len(unbuilt)))
 	}
 	found.read = len(read)
 	for _, part := range found.parts {
@@ -104,6 +114,7 @@ func (l *Loader) buildOne(ctx context.Context, tree fs.FS, u *unit) error {
 				Origin: originOf(p.Place), Field: p.Field, Reason: p.Reason, Severity: severity, Message: p.Message,
 			})
 		}
+		u.out.tally.count(u.out.problems[len(u.out.problems)-len(problems):])
 	}
 	report(u.plan.Problems)
 	if u.plan.Failed() {
@@ -115,7 +126,9 @@ func (l *Loader) buildOne(ctx context.Context, tree fs.FS, u *unit) error {
 	}
 	report(problems)
 	for _, object := range objects {
-		l.decodeBuilt(u, object)
+		if u.out.tally.errors <= maxListed {
+			l.decodeBuilt(u, object)
+		}
 	}
 	u.plan.Release()
 	return nil

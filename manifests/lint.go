@@ -48,7 +48,7 @@ func (a *assembly) lint(all *index) {
 	r.load = all.loads
 	for _, each := range r.found {
 		o := all.order[r.members[each.Member]].object
-		a.problems = append(a.problems, remark(o.ID, o.neighbour.place(each.Field, o.Origin), each.Finding))
+		a.take(remark(o.ID, o.neighbour.place(each.Field, o.Origin), each.Finding))
 	}
 }
 

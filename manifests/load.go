@@ -55,7 +55,7 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 	if err != nil {
 		return nil, fmt.Errorf("cannot list manifests: %w", err)
 	}
-	files, err := l.read(ctx, tree, found.files)
+	files, read, err := l.read(ctx, tree, found.files)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,10 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 		})
 	}
 	a := newAssembly(tree, target, &l.memory, len(files))
-	a.set.Skipped, a.problems, a.set.Files = found.skipped, found.problems, len(files)+found.read
+	a.set.Skipped, a.set.Files = found.skipped, len(files)+found.read
+	for _, p := range found.problems {
+		a.take(p)
+	}
 	l.last, l.plain = files, found.plain
 	documents := 0
 	for i, file := range files {
@@ -91,24 +94,42 @@ func (l *Loader) Load(ctx context.Context, tree fs.FS, target Target) (*Set, err
 		}
 		a.addBuilt(u.out)
 	}
-	if len(files) < len(found.files) {
-		a.tooMuch(found.files[len(files)].name, fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))
+	switch left := found.files[len(files):]; {
+	case len(left) == 0:
+	case read.errors > maxListed:
+		a.stop(unread(left[0].name, "file", len(left)))
+	default:
+		a.tooMuch(left[0].name, fmt.Sprintf("are larger than %d bytes together", l.options.MaxTreeBytes))
 	}
 	return a.finish(ctx)
 }
 
-// read returns what the files say, up to the one with which the tree becomes too large. Files are read one after the other, and
-// decoded side by side.
-func (l *Loader) read(ctx context.Context, tree fs.FS, names []listed) ([]memo, error) {
-	files := make([]memo, len(names))
+// read returns what the files say, up to the one with which the tree becomes too large or too wrong, and how many problems are in them. Files
+// are read one after the other, and decoded side by side.
+func (l *Loader) read(ctx context.Context, tree fs.FS, names []listed) (files []memo, found tally, err error) {
+	files = make([]memo, len(names))
 	last := l.last
-	decode, finish := l.startDecoders()
-	defer finish() // on every way out
+	decoders := l.newDecoders()
+	defer decoders.end() // on every way out
+	counted := 0
+	count := func(upTo int) bool {
+		decoders.pending.Wait()
+		for ; counted < upTo; counted++ {
+			if !found.within(&files[counted]) {
+				files = files[:counted+1]
+				return false
+			}
+		}
+		return true
+	}
 	var size int64
 	for i, each := range names {
 		name := each.name
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, found, err
+		}
+		if i%atATime == 0 && !count(i) {
+			return files, found, nil
 		}
 		for len(last) > 0 && last[0].name < name { // both are sorted
 			last = last[1:]
@@ -117,21 +138,23 @@ func (l *Loader) read(ctx context.Context, tree fs.FS, names []listed) ([]memo, 
 		if len(last) > 0 && last[0].name == name {
 			known = last[0]
 		}
-		if files[i] = known; !each.unchanged || known.file == nil {
+		if files[i] = known; !each.unchanged || known.file == nil || known.file.cut {
 			m, data, err := l.readFile(tree, name, known)
 			if err != nil {
-				return nil, fmt.Errorf("cannot read manifest %s: %w", name, err)
+				return nil, found, fmt.Errorf("cannot read manifest %s: %w", name, err)
 			}
 			if files[i] = m; m.file == nil {
-				decode(toDecode{name, data, &files[i]})
+				decoders.decode(toDecode{name, data, &files[i]})
 			}
 			known = m
 		}
 		if size += known.bytes; size > l.options.MaxTreeBytes {
-			return files[:i], nil
+			files = files[:i]
+			break
 		}
 	}
-	return files, nil
+	count(len(files))
+	return files, found, nil
 }
 
 // toDecode is a file that has been read, and where to put what it says.
@@ -141,25 +164,43 @@ type toDecode struct {
 	slot *memo
 }
 
-// startDecoders starts one decoder for each processor. They are few and stay: a goroutine for each file would grow its stack each time,
+// decoders are one decoder for each processor. They are few and stay: a goroutine for each file would grow its stack each time,
 // to the depth that Kubernetes' validation needs.
-func (l *Loader) startDecoders() (start func(toDecode), finish func()) {
-	var decoders sync.WaitGroup
-	files := make(chan toDecode)
-	begin := sync.OnceFunc(func() { // nothing may have changed
+type decoders struct {
+	begin   func()
+	files   chan toDecode
+	pending sync.WaitGroup // files
+	running sync.WaitGroup // decoders
+}
+
+func (l *Loader) newDecoders() *decoders {
+	all := &decoders{files: make(chan toDecode)}
+	all.begin = sync.OnceFunc(func() { // nothing may have changed
 		for range runtime.GOMAXPROCS(0) {
-			decoders.Go(func() {
+			all.running.Go(func() {
 				d := decoder{options: l.options}
-				for f := range files {
+				for f := range all.files {
 					said := d.decode(f.name, f.data)
-					if f.slot.file = said; said.documents == 1 && len(said.items) == 1 && len(said.problems) == 0 {
+					if f.slot.file = said; said.documents == 1 && len(said.items) == 1 && len(said.problems)+said.unlisted == 0 {
 						f.slot.only = said.items[0]
 					}
+					all.pending.Done()
 				}
 			})
 		}
 	})
-	return func(f toDecode) { begin(); files <- f }, func() { close(files); decoders.Wait() }
+	return all
+}
+
+func (d *decoders) decode(f toDecode) {
+	d.begin()
+	d.pending.Add(1)
+	d.files <- f
+}
+
+func (d *decoders) end() {
+	close(d.files)
+	d.running.Wait()
 }
 
 // readFile returns what is known of a file when its hash is the same, or else its content.
@@ -169,7 +210,7 @@ func (l *Loader) readFile(tree fs.FS, name string, known memo) (m memo, data []b
 		if m.hash, err = h.Hash(name); err != nil {
 			return memo{}, nil, err
 		}
-		if known.file != nil && known.hash == m.hash {
+		if known.file != nil && known.hash == m.hash && !known.file.cut {
 			return known, nil, nil
 		}
 	}

@@ -45,6 +45,7 @@ const (
 	ReasonNoKey       = "KeyNotFound"                // the ConfigMap or Secret in the tree lacks the key
 	ReasonNoEffect    = "NoEffect"                   // an annotation that Kilter does not honour
 	ReasonEmpty       = "NoManifests"                // the path holds files, and none of them is a manifest
+	ReasonMore        = "MoreProblems"               // how many are not listed
 	ReasonUnsupported = string(document.Unsupported) // valid elsewhere, refused here: aliases, remote bases…
 	ReasonBuild       = kustomize.ReasonBuild        // kustomize cannot build what the files ask for
 	ReasonWarning     = "Warning"                    // accepted, and not what the author may think

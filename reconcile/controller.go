@@ -33,6 +33,8 @@ type Opened struct {
 type ControllerOptions struct {
 	Cluster *Cluster
 	Tenancy Tenancy
+	// Limits are what the manifests of each commit may cost.
+	Limits manifests.Options
 	// Namespaces are those whose Syncs are followed; empty means all.
 	Namespaces []string
 	// Open opens the repository of a Sync. Its error becomes the Sync's status.
@@ -241,7 +243,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 		}
 	}
 	r.loop, err = NewLoop(Options{
-		Sync: wanted, Object: true, Cluster: c.Cluster, Tenancy: c.Tenancy, Fetch: opened.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: wanted, Object: true, Cluster: c.Cluster, Tenancy: c.Tenancy, Fetch: opened.Fetch, Loader: manifests.NewLoader(c.Limits),
 		Publish: publish, Record: c.Record, Log: log, Clock: c.Clock,
 	})
 	if err != nil {

@@ -119,7 +119,7 @@ func kindOf(id manifests.ID) string {
 var knownReasons = []string{
 	manifests.ReasonSyntax, manifests.ReasonUnknown, manifests.ReasonStructure, manifests.ReasonDuplicate, manifests.ReasonLimit,
 	manifests.ReasonField, manifests.ReasonCycle, manifests.ReasonNoTarget, manifests.ReasonNoReference, manifests.ReasonNoKey,
-	manifests.ReasonEmpty, manifests.ReasonUnsupported, manifests.ReasonBuild,
+	manifests.ReasonEmpty, manifests.ReasonMore, manifests.ReasonUnsupported, manifests.ReasonBuild,
 
 	string(field.ErrorTypeNotFound), string(field.ErrorTypeRequired), string(field.ErrorTypeDuplicate), string(field.ErrorTypeInvalid),
 	string(field.ErrorTypeNotSupported), string(field.ErrorTypeForbidden), string(field.ErrorTypeTooLong), string(field.ErrorTypeTooMany),

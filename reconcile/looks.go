@@ -60,8 +60,9 @@ func (l *looks) hurry(ctx context.Context) {
 	l.start(ctx)
 }
 
-// taken has to be called with every look found. It sets the time of the next: after the interval, or later when looks have failed again
-// and again. A little randomness keeps many Syncs from asking at the same moment.
+// taken has to be called with every look found. It sets the time of the next: after the interval, or later when looks fail again and again, but
+// always so soon that a commit is applied within two intervals once the repository can be read again. A little randomness keeps many Syncs from
+// asking at the same moment. A server that wants to be left alone for longer says so, and package source heeds it.
 func (l *looks) taken(found *look) {
 	l.underWay = false
 	if found.err == nil {
@@ -76,7 +77,10 @@ func (l *looks) taken(found *look) {
 	case l.fails == 0:
 		l.next = l.clock().Add(l.interval)
 	default:
-		wait := max(l.interval, backoff(l.interval, 5*time.Minute, l.fails))
+		wait := l.interval
+		if l.fails > 1 {
+			wait += l.interval / 2
+		}
 		l.next = l.clock().Add(wait + time.Duration(rand.Int64N(int64(wait)/5+1)))
 	}
 }

@@ -13,11 +13,9 @@ import (
 	"io"
 	"log"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,40 +76,6 @@ func TestClientCertificate(t *testing.T) {
 	with([]byte(canary), []byte(canary)).refused(source.InvalidCredentials, "in PEM")
 }
 
-// newProxy starts an HTTP proxy that wants a user name and password, and counts what goes through it.
-func newProxy(t *testing.T) (address string, tunnels *atomic.Int32) {
-	t.Helper()
-	tunnels = new(atomic.Int32)
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		probe := &http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}
-		if user, password, _ := probe.BasicAuth(); user != "p" || password != canary {
-			w.WriteHeader(http.StatusProxyAuthRequired)
-			return
-		}
-		if r.Method != http.MethodConnect {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		tunnels.Add(1)
-		server, err := new(net.Dialer).DialContext(r.Context(), "tcp", r.Host)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer server.Close()
-		client, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer client.Close()
-		fmt.Fprint(client, "HTTP/1.1 200 OK\r\n\r\n")
-		go func() { _, _ = io.Copy(server, client); server.Close() }()
-		_, _ = io.Copy(client, server)
-	}))
-	t.Cleanup(proxy.Close)
-	return proxy.URL, tunnels
-}
-
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
@@ -119,7 +83,9 @@ func TestProxy(t *testing.T) {
 	front := httptest.NewTLSServer(o.server)
 	t.Cleanup(front.Close)
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
-	address, tunnels := newProxy(t)
+	proxy := gitserver.StartProxy("p", canary)
+	t.Cleanup(proxy.Close)
+	address := proxy.URL
 	through := func(proxy source.Proxy) *opened {
 		return o.open(source.Options{
 			URL:         front.URL + "/team.git",
@@ -127,7 +93,7 @@ func TestProxy(t *testing.T) {
 		})
 	}
 	through(source.Proxy{Address: address, Username: "p", Password: canary}).fetch()
-	if tunnels.Load() == 0 {
+	if proxy.Tunnels.Load() == 0 {
 		t.Error("the proxy was not used")
 	}
 	through(source.Proxy{Address: address}).refused(source.AuthenticationFailed, "the proxy does not know us (407)")

@@ -45,7 +45,7 @@ func (e *noRepositoryError) Error() string { return "the server gives no reposit
 // newSSHWire returns the wire to an ssh endpoint. It does not connect yet.
 func newSSHWire(endpoint transport.Endpoint, credentials Credentials, options Options) (*sshWire, *Error) {
 	if credentials.Proxy != (Proxy{}) {
-		return nil, fail(InvalidCredentials, "use an https URL, or leave the proxy out", "ssh does not go through a proxy")
+		return nil, fail(InvalidCredentials, "use an https URL, or remove git.proxySecretRef", "an ssh URL does not go through a proxy")
 	}
 	signer, failure := credentials.signer()
 	if failure != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
@@ -19,13 +20,16 @@ type access struct {
 	kubeconfig       string
 	context          string
 	allowInsecureGit bool
+	gitTimeout       time.Duration
 	dataDir          string // for what is fetched
+	limits           limits // on what is loaded of a commit; the defaults where the verb has no flags for them
 }
 
-// add adds the flags; that of dataDir is the loop's alone.
+// add adds the flags of verbs that read repositories; those of dataDir and of limits are for some of them only.
 func (a *access) add(flags *pflag.FlagSet) {
 	a.addCluster(flags)
 	flags.BoolVar(&a.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+	flags.DurationVar(&a.gitTimeout, "git-timeout", time.Minute, "how long one look at a repository may take")
 }
 
 // addCluster adds the flags of verbs that reach no repository.

@@ -61,6 +61,7 @@ cannot be read or reached.`,
 	outputFlag(cmd, &o.output, planFormats)
 	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with 1 when anything would change")
 	o.add(flags)
+	o.limits.add(flags)
 	return cmd
 }
 
@@ -125,7 +126,7 @@ func (o *planOptions) forecast(ctx context.Context, cluster *reconcile.Cluster) 
 // commit makes a subject of the newest commit that the Sync in the file of -f names. The function that it returns ends the subject.
 func (o *planOptions) commit(ctx context.Context, cluster *reconcile.Cluster) (s *subject, closing func() error, err error) {
 	closing = func() error { return nil }
-	s = &subject{loader: manifests.NewLoader(manifests.Options{}), owned: true}
+	s = &subject{loader: manifests.NewLoader(o.limits.options()), owned: true}
 	if err := o.readSync(ctx, cluster, s); err != nil {
 		return nil, closing, err
 	}

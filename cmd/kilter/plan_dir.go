@@ -49,7 +49,7 @@ func (o *planOptions) directory(ctx context.Context, cluster *reconcile.Cluster)
 		return nil, err
 	}
 	s := &subject{
-		loader: manifests.NewLoader(manifests.Options{}), name: tree.nameInRepository, directory: shownDirectory(o.dir), owned: true,
+		loader: manifests.NewLoader(o.limits.options()), name: tree.nameInRepository, directory: shownDirectory(o.dir), owned: true,
 		fetch: func(context.Context) (source.Snapshot, error) {
 			return source.Snapshot{Commit: source.Uncommitted, Revision: shownDirectory(o.dir), Tree: tree, Path: tree.paths()[0]}, nil
 		},

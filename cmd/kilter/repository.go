@@ -63,6 +63,7 @@ func (a *access) open(sync *v1alpha1.Sync, cluster *reconcile.Cluster) (*source.
 		Dir:           a.storeDir(sync),
 		Submodules:    git.Submodules,
 		AllowInsecure: a.allowInsecureGit,
+		Timeout:       a.gitTimeout,
 	}
 	if git.SecretRef != nil || git.ProxySecretRef != nil {
 		options.Credentials = func(ctx context.Context) (source.Credentials, error) { return readCredentials(ctx, sync, cluster) }

@@ -65,6 +65,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes version whose rules manifests are checked by; where the server's differs, it has "+
 		"the last word (default: "+verdict.Version()+")")
 	flags.StringVar(&o.pprofListen, "pprof-listen", "", "address on the loopback interface that serves Go's profiles, such as 127.0.0.1:6060 (default: none)")
+	o.limits.add(flags)
 	o.leader.add(flags)
 	o.tenancy.add(flags)
 	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
@@ -191,7 +192,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 	}
 	defer repository.Close()
 	loop, err := reconcile.NewLoop(reconcile.Options{
-		Sync: sync, Cluster: p.cluster, Tenancy: p.rules, Fetch: repository.Fetch, Loader: manifests.NewLoader(manifests.Options{}),
+		Sync: sync, Cluster: p.cluster, Tenancy: p.rules, Fetch: repository.Fetch, Loader: manifests.NewLoader(p.limits.options()),
 		Publish: func(r *reconcile.Result) {
 			p.metrics.Observe(sync, r)
 			p.server.ready()
@@ -229,7 +230,7 @@ func outcome(r *reconcile.Result) error {
 // followObjects runs a loop for every Sync object.
 func (p *program) followObjects(ctx context.Context) error {
 	controller := reconcile.NewController(reconcile.ControllerOptions{
-		Cluster: p.cluster, Tenancy: p.rules, Namespaces: p.watchNamespaces, Metrics: p.metrics, Queues: p.client.Queues(),
+		Cluster: p.cluster, Tenancy: p.rules, Limits: p.limits.options(), Namespaces: p.watchNamespaces, Metrics: p.metrics, Queues: p.client.Queues(),
 		Record: p.events.Record, Log: p.log, Clock: time.Now,
 		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
 			repository, err := p.open(sync, p.cluster)

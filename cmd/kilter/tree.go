@@ -52,6 +52,7 @@ kept from a file (kilter run -f) name the file here too.`,
 	flags.StringVarP(&o.file, "filename", "f", "", "file with the Sync document")
 	flags.BoolVar(&o.noGit, "no-git", false, "do not read the repository")
 	flags.BoolVar(&o.allowInsecureGit, "allow-insecure-git", false, "allow plain http:// repositories")
+	o.limits.add(flags)
 	outputFlag(cmd, &o.output, treeFormats)
 	o.add(cmd, false)
 	return cmd

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"kilter.dev/kilter/internal/report"
@@ -21,16 +20,14 @@ import (
 
 // validateOptions are the flags of kilter validate.
 type validateOptions struct {
-	output       string
-	ref          string
-	namespace    string
-	kubeVersion  string
-	strict       bool
-	maxFileSize  size
-	maxTotalSize size
-	limits       manifests.Options
-	stdin        io.Reader
-	stdout       io.Writer
+	output      string
+	ref         string
+	namespace   string
+	kubeVersion string
+	strict      bool
+	limits      limits
+	stdin       io.Reader
+	stdout      io.Writer
 }
 
 // formats are the values of --output.
@@ -42,7 +39,7 @@ var formats = map[string]func(out io.Writer) report.Format{
 }
 
 func validateCommand() *cobra.Command {
-	o := validateOptions{maxFileSize: 1 << 20, maxTotalSize: 10 << 20}
+	var o validateOptions
 	cmd := &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Say what the API server will say to files, without a cluster",
@@ -75,10 +72,7 @@ Exit codes: 0 no problem, or warnings only; 1 errors, or warnings with --strict;
 	flags.StringVarP(&o.namespace, "namespace", "n", "default", "namespace of objects that name none")
 	flags.StringVar(&o.kubeVersion, "kube-version", "", "Kubernetes release whose rules are asked (default: "+verdict.Version()+")")
 	flags.BoolVar(&o.strict, "strict", false, "let warnings fail, too")
-	flags.Var(&o.maxFileSize, "max-file-size", "largest file that is read")
-	flags.Var(&o.maxTotalSize, "max-total-size", "most that all files may have together")
-	flags.IntVar(&o.limits.MaxDocuments, "max-documents", 10_000, "most documents, and items of Lists, in all files together")
-	flags.IntVar(&o.limits.MaxDepth, "max-depth", 100, "deepest nesting within a document")
+	o.limits.add(flags)
 	return cmd
 }
 
@@ -97,13 +91,9 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.limits.MaxDocuments < 1 || o.limits.MaxDepth < 1 {
-		return errors.New("--max-documents and --max-depth must be at least 1")
-	}
 	if wrong := validation.IsDNS1123Label(o.namespace); len(wrong) > 0 {
 		return fmt.Errorf("-n %q is no name of a namespace: %s", o.namespace, wrong[0])
 	}
-	o.limits.MaxFileBytes, o.limits.MaxTreeBytes = int64(o.maxFileSize), int64(o.maxTotalSize)
 	if err := emulate(o.kubeVersion); err != nil {
 		return err
 	}
@@ -115,7 +105,7 @@ func (o *validateOptions) run(ctx context.Context, args []string) (err error) {
 	if o.output == "github" || o.output == "sarif" {
 		in.name = in.nameInRepository
 	}
-	set, err := manifests.NewLoader(o.limits).Load(ctx, in.tree, manifests.Target{
+	set, err := manifests.NewLoader(o.limits.options()).Load(ctx, in.tree, manifests.Target{
 		Paths: in.paths, DefaultNamespace: o.namespace, Name: in.name,
 	})
 	if broken, ok := errors.AsType[*fs.PathError](err); ok {
@@ -150,7 +140,7 @@ func (o *validateOptions) open(ctx context.Context, args []string) (*input, erro
 			return nil, fmt.Errorf("%s is a bare repository: add --ref to say which commit of it to read, such as --ref HEAD", arg)
 		}
 	}
-	f, err := openFiles(ctx, args, o.stdin, int64(o.maxFileSize))
+	f, err := openFiles(ctx, args, o.stdin, int64(o.limits.file))
 	if err != nil {
 		return nil, err
 	}
@@ -218,21 +208,4 @@ func emulate(release string) error {
 func textFor(out io.Writer) report.Text {
 	width, paint := terminal(out)
 	return report.Text{Width: width, Paint: paint}
-}
-
-// size is a flag's number of bytes, written as Kubernetes writes quantities: 512Ki, 1Mi, 1000000.
-type size int64
-
-func (s *size) String() string { return resource.NewQuantity(int64(*s), resource.BinarySI).String() }
-func (s *size) Type() string   { return "size" }
-
-// Set is a pflag.Value's.
-func (s *size) Set(text string) error {
-	quantity, err := resource.ParseQuantity(text)
-	bytes, whole := quantity.AsInt64()
-	if err != nil || !whole || bytes < 1 {
-		return errors.New("must be a number of bytes such as 512Ki, 1Mi or 1000000")
-	}
-	*s = size(bytes)
-	return nil
 }

@@ -51,14 +51,14 @@ func (a *access) read(
 	if err != nil || commit != "" && snapshot.Commit != commit {
 		return nil, "", err
 	}
-	set, err = load(ctx, cluster, sync, snapshot)
+	set, err = a.load(ctx, cluster, sync, snapshot)
 	return set, snapshot.Revision, err
 }
 
 // load reads the manifests of a snapshot as the loop does. What is wrong with some of them is for the loop to tell.
-func load(ctx context.Context, cluster *reconcile.Cluster, sync *v1alpha1.Sync, snapshot source.Snapshot) (*manifests.Set, error) {
+func (a *access) load(ctx context.Context, cluster *reconcile.Cluster, sync *v1alpha1.Sync, snapshot source.Snapshot) (*manifests.Set, error) {
 	kinds := cluster.Kinds()
-	return manifests.NewLoader(manifests.Options{}).Load(ctx, snapshot.Tree, manifests.Target{
+	return manifests.NewLoader(a.limits.options()).Load(ctx, snapshot.Tree, manifests.Target{
 		Paths:            []string{snapshot.Path},
 		DefaultNamespace: cmp.Or(sync.Spec.TargetNamespace, sync.Namespace),
 		Scope: func(gvk schema.GroupVersionKind) (namespaced, known bool) {

@@ -31,6 +31,7 @@ var reasons = map[string]string{
 	manifests.ReasonBuild:       "A kustomization cannot be built.",
 	manifests.ReasonLint:        "The API server takes it, and its author will regret it: the rule has a page of its own in docs/lint.",
 	manifests.ReasonEmpty:       "There is no object to look at.",
+	manifests.ReasonMore:        "So many problems are not listed: mend those that are first.",
 	manifests.ReasonUnsupported: "Legal elsewhere, and refused here because it cannot be kept as Git says.",
 	manifests.ReasonWarning:     "The API server takes it, and it may not do what its author thinks.",
 }
