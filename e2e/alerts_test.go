@@ -10,9 +10,14 @@ import (
 	"testing/fstest"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
 
+	"kilter.dev/kilter/api/v1alpha1"
+	"kilter.dev/kilter/internal/await"
 	"kilter.dev/kilter/internal/gitserver"
 )
 
@@ -39,6 +44,7 @@ type watched struct {
 	repo      *gitserver.Repo
 	*pager
 	address string // of Kilter's metrics
+	standby string // of those of one that may have to stand by
 	sync    string // the file
 	due     string // the schedule of the run that is missed
 }
@@ -52,7 +58,8 @@ func TestAlertsReachTheirReceiver(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // half a minute of scrapes and evaluations that cannot be hurried
 	t.Cleanup(cancel)
 	start := time.Now()
-	w := &watched{cluster: c, namespace: c.namespace(t, "alerts"), pager: newPager(t), address: freeAddress(t)}
+	w := &watched{cluster: c, namespace: c.namespace(t, "alerts"), pager: newPager(t), address: freeAddress(t), standby: freeAddress(t)}
+	c.installCRDs(ctx, t)
 	nodes := c.pool(ctx, t, w.namespace, 2)
 	_, err := c.CoreV1().Nodes().Patch(ctx, nodes[1], types.MergePatchType, []byte(`{"metadata":{"labels":{"pool":null}}}`), metav1.PatchOptions{})
 	must(t, err) // the node that nobody plays
@@ -67,8 +74,9 @@ func TestAlertsReachTheirReceiver(t *testing.T) {
 	})
 	w.sync = syncFile(t, w.namespace, url, "")
 	manager := fmt.Sprintf("%q", alertmanager(ctx, t, w.pager.url))
-	classic := prometheus(ctx, t, w.address, manager)
-	native := prometheus(ctx, t, w.address, "", "--enable-feature=native-histograms")
+	both := []string{w.address, w.standby}
+	classic := prometheus(ctx, t, both, manager)
+	native := prometheus(ctx, t, both, "", "--enable-feature=native-histograms")
 	w.until(ctx, t, "firing", "KilterAbsent")
 	stop := w.start(ctx, t)
 	w.until(ctx, t, "resolved", "KilterAbsent")
@@ -76,6 +84,8 @@ func TestAlertsReachTheirReceiver(t *testing.T) {
 	w.breakWorkloads(ctx, t)
 	w.breakRepository(ctx, t)
 	w.repairWorkloads(ctx, t)
+	w.leaveAsItIs(ctx, t)
+	w.keepFromLeading(ctx, t, classic, native)
 	stop()
 	w.until(ctx, t, "firing", "KilterAbsent")
 	w.start(ctx, t)
@@ -182,6 +192,73 @@ func (w *watched) repairWorkloads(ctx context.Context, t *testing.T) {
 	w.untilAll(ctx, t, "resolved", w.ofWorkloads()...)
 }
 
+// leaveAsItIs follows a second Sync, which reports drift. Somebody changes an object of it, most of it leaves Git, and a commit cannot be applied as a
+// whole; then Git takes it all back, and so does whoever changed the object.
+func (w *watched) leaveAsItIs(ctx context.Context, t *testing.T) {
+	t.Helper()
+	repo, url := repository(t, fstest.MapFS{"prod/one.yaml": configMap("one"), "prod/two.yaml": configMap("two"), "prod/three.yaml": configMap("three")})
+	other := filepath.Join(t.TempDir(), "other.yaml")
+	must(t, os.WriteFile(other, []byte(strings.Replace(fmt.Sprintf(syncDocument, w.namespace, url, "  drift: Report\n"), "name: e2e", "name: other", 1)), 0o600))
+	run := kilter(t, "run", "-f", other, "--kubeconfig", w.kubeconfig, "--allow-insecure-git", "--listen", w.standby)
+	line(ctx, t, run, "3 objects: 3 current")
+	of := func(alert string) []string { return []string{alert, "namespace=" + w.namespace, "sync=other"} }
+	change := func(value string) {
+		_, err := w.CoreV1().ConfigMaps(w.namespace).Patch(ctx, "one", types.MergePatchType, fmt.Appendf(nil, `{"data":{"key":%q}}`, value),
+			metav1.PatchOptions{FieldManager: "somebody"})
+		must(t, err)
+	}
+	change("mine")
+	w.untilAll(ctx, t, "firing", of("KilterDriftNotRepaired"))
+	must(t, repo.Remove("prod/two.yaml"))
+	must(t, repo.Remove("prod/three.yaml"))
+	push(t, repo)
+	w.untilAll(ctx, t, "firing", of("KilterPruneBlocked"))
+	must(t, repo.Write("prod/two.yaml", string(configMap("two").Data)))
+	must(t, repo.Write("prod/three.yaml", string(configMap("three").Data)))
+	must(t, repo.Write("prod/lost.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: lost, namespace: nowhere-"+w.namespace+"}\n"))
+	push(t, repo)
+	w.untilAll(ctx, t, "firing", of("KilterCommitPending"), of("KilterSyncFailed"))
+
+	must(t, repo.Remove("prod/lost.yaml"))
+	must(t, repo.Replace("prod/one.yaml", "key: value", "key: mine"))
+	push(t, repo)
+	w.untilAll(ctx, t, "resolved", of("KilterPruneBlocked"), of("KilterCommitPending"), of("KilterSyncFailed"), of("KilterDriftNotRepaired"))
+	run.Kill()
+}
+
+// workedOn has a number when a changed Sync has been followed, with histograms of either kind.
+const workedOn = `rate(workqueue_work_duration_seconds_count{name="syncs"}[10s]) > 0 or histogram_count(rate(workqueue_work_duration_seconds{name="syncs"}[10s])) > 0`
+
+// keepFromLeading starts another Kilter, for Sync objects, while somebody else holds its Lease, and then lets it lead.
+func (w *watched) keepFromLeading(ctx context.Context, t *testing.T, prometheuses ...string) {
+	t.Helper()
+	start, now := time.Now(), metav1.NowMicro()
+	_, err := w.CoordinationV1().Leases(w.namespace).Create(ctx, &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Name: "kilter"},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: ptr.To("somebody"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
+		},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	run := kilter(t, "run", "--watch-namespaces", w.namespace, "--leader-elect", "--leader-elect-resource-namespace", w.namespace,
+		"--kubeconfig", w.kubeconfig, "--listen", w.standby)
+	w.until(ctx, t, "firing", "KilterNoLeader", "name=kilter")
+	_, err = w.CoordinationV1().Leases(w.namespace).Patch(ctx, "kilter", types.MergePatchType, []byte(`{"spec":{"holderIdentity":""}}`), metav1.PatchOptions{})
+	must(t, err)
+	w.until(ctx, t, "resolved", "KilterNoLeader", "name=kilter")
+	document, err := yaml.YAMLToJSON(fmt.Appendf(nil, syncDocument, w.namespace, "https://127.0.0.1:1/none", "  suspend: true\n"))
+	must(t, err)
+	sync := await.Object{Client: w.syncs(t), Resource: v1alpha1.SyncResource, Namespace: w.namespace, Name: "e2e"}
+	must(t, sync.Client.Post().Namespace(w.namespace).Resource(v1alpha1.SyncResource).Body(document).
+		SetHeader("Content-Type", "application/json").Do(ctx).Error())
+	untilReason(ctx, t, sync, "Suspended")
+	for _, address := range prometheuses {
+		for ctx.Err() == nil && numbers(ctx, t, address, workedOn, start) == 0 { // asking is as slow as Prometheus is
+		}
+	}
+	run.Kill()
+}
+
 // exprOf returns what an alert asks Prometheus.
 func exprOf(t *testing.T, name string) string {
 	t.Helper()
@@ -205,8 +282,8 @@ func (w *watched) checkTexts(t *testing.T) {
 		if strings.Contains(text, "{{") || strings.Contains(text, "<no value>") || strings.Contains(text, "<error") {
 			t.Errorf("%s says %s", name, text)
 		}
-		if name != "KilterAbsent" && (!strings.Contains(a.Annotations["summary"], w.namespace) ||
-			!strings.HasSuffix(a.Annotations["dashboard_url"], "?var-namespace="+w.namespace+"&var-sync=e2e")) {
+		if a.Labels["sync"] != "" && (!strings.Contains(a.Annotations["summary"], w.namespace) ||
+			!strings.HasSuffix(a.Annotations["dashboard_url"], "?var-namespace="+w.namespace+"&var-sync="+a.Labels["sync"])) {
 			t.Errorf("%s does not say where: %s", name, text)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -29,7 +28,7 @@ func TestErrorClasses(t *testing.T) {
 	ns := c.namespace(t, "classes")
 	full, going := c.namespace(t, "a-full"), c.namespace(t, "b-going")
 	c.obstruct(ctx, t, ns, full, going)
-	c.deny(ctx, t, ns)
+	c.deny(ctx, t, ns, "nobody wants it")
 	c.deployer(ctx, t, ns)
 	group := ns + ".example.com"
 	c.things(ctx, t, group)
@@ -83,13 +82,8 @@ func TestErrorClasses(t *testing.T) {
 // applies returns the samples of kilter_apply_total.
 func applies(t *testing.T, address string) string {
 	t.Helper()
-	response, err := http.Get("http://" + address + "/metrics")
-	must(t, err)
-	defer response.Body.Close()
-	all, err := io.ReadAll(response.Body)
-	must(t, err)
 	var found strings.Builder
-	for sample := range strings.Lines(string(all)) {
+	for sample := range strings.Lines(scraped(t, address)) {
 		if strings.HasPrefix(sample, "kilter_apply_total{") {
 			found.WriteString(sample)
 		}
@@ -97,8 +91,8 @@ func applies(t *testing.T, address string) string {
 	return found.String()
 }
 
-// deny makes a webhook that answers, and denies the ConfigMap "unwanted".
-func (c *cluster) deny(ctx context.Context, t *testing.T, ns string) {
+// deny makes a webhook that answers, and denies the ConfigMap "unwanted" with a message.
+func (c *cluster) deny(ctx context.Context, t *testing.T, ns, message string) {
 	t.Helper()
 	webhook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review admissionv1.AdmissionReview
@@ -107,7 +101,7 @@ func (c *cluster) deny(ctx context.Context, t *testing.T, ns string) {
 			return
 		}
 		review.Response = &admissionv1.AdmissionResponse{
-			UID: review.Request.UID, Result: &metav1.Status{Code: http.StatusForbidden, Message: "nobody wants it"},
+			UID: review.Request.UID, Result: &metav1.Status{Code: http.StatusForbidden, Message: message},
 		}
 		review.Request = nil
 		w.Header().Set("Content-Type", "application/json")

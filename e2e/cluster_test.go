@@ -126,7 +126,14 @@ func repository(t *testing.T, files fs.FS) (*gitserver.Repo, string) {
 // served does the same and returns the server, which counts what it is asked.
 func served(t *testing.T, files fs.FS) (*gitserver.Repo, *gitserver.Server) {
 	t.Helper()
-	server, err := gitserver.Start(gitserver.Options{Dir: t.TempDir()})
+	return servedTo(t, gitserver.Options{}, files)
+}
+
+// servedTo does the same for those who have the credentials that the options ask for.
+func servedTo(t *testing.T, o gitserver.Options, files fs.FS) (*gitserver.Repo, *gitserver.Server) {
+	t.Helper()
+	o.Dir = t.TempDir()
+	server, err := gitserver.Start(o)
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Close()) })
 	work := filepath.Join(t.TempDir(), "work")
@@ -167,7 +174,13 @@ spec:
 // kilter starts bin/kilter and kills it at the end of the test.
 func kilter(t *testing.T, args ...string) *process.Process {
 	t.Helper()
-	p, err := process.Start(process.Options{Path: filepath.Join("..", "bin", "kilter"), Args: args})
+	return kilterIn(t, nil, args...)
+}
+
+// kilterIn does the same with more in its environment.
+func kilterIn(t *testing.T, env []string, args ...string) *process.Process {
+	t.Helper()
+	p, err := process.Start(process.Options{Path: filepath.Join("..", "bin", "kilter"), Args: args, Env: env})
 	must(t, err)
 	t.Cleanup(func() {
 		p.Kill()

@@ -54,9 +54,9 @@ func serve(ctx context.Context, t *testing.T, path string, args ...string) strin
 
 const rulesFile = "../charts/kilter/files/rules/kilter.yaml"
 
-// prometheus starts a Prometheus that scrapes Kilter every second and evaluates the chart's alerts as often. The alerts fire after a second
+// prometheus starts a Prometheus that scrapes each address of a Kilter every second and evaluates the chart's alerts as often. The alerts fire after a second
 // instead of the minutes of their file: that those are right, promtool shows in charts/kilter.
-func prometheus(ctx context.Context, t *testing.T, kilter, alertmanager string, args ...string) string {
+func prometheus(ctx context.Context, t *testing.T, kilters []string, alertmanager string, args ...string) string {
 	t.Helper()
 	rules, err := os.ReadFile(rulesFile)
 	must(t, err)
@@ -67,8 +67,8 @@ func prometheus(ctx context.Context, t *testing.T, kilter, alertmanager string, 
 rule_files: [rules.yaml]
 alerting: {alertmanagers: [{static_configs: [{targets: [%s]}]}]}
 scrape_configs:
-  - {job_name: kilter, honor_labels: true, static_configs: [{targets: [%q]}]}
-`, alertmanager, kilter), 0o600))
+  - {job_name: kilter, honor_labels: true, static_configs: [{targets: [%s]}]}
+`, alertmanager, strings.Join(kilters, ", ")), 0o600))
 	return serve(ctx, t, installed(t, "prometheus"),
 		append(args, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 			"--rules.alert.resend-delay=1s")...) // what it finds before it finds the Alertmanager

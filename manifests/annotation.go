@@ -74,6 +74,13 @@ var foreign = map[string]string{
 	"helm.sh/resource-policy":    keep,
 }
 
+// keeps are those of foreign whose value asks to keep an object that leaves Git. A kind of cascades is kept anyway: there they say what is so.
+var keeps = map[string]string{
+	"argocd.argoproj.io/sync-options":   "Prune=false",
+	"kustomize.toolkit.fluxcd.io/prune": "disabled",
+	"helm.sh/resource-policy":           "keep",
+}
+
 // written are the annotations that Kilter writes on objects.
 var written = []string{ours + "applied", ours + "identity", ours + "job-run"}
 
@@ -115,6 +122,9 @@ func (d *decoder) annotations(m *manifest, node *yaml.Node, doc int) {
 // anybody's.
 func noEffect(id ID, key, value string) string {
 	if instead, ok := foreign[key]; ok {
+		if keeps[key] == value && value != "" && slices.Contains(cascades, id.Group+"/"+id.Kind) {
+			return ""
+		}
 		return "has no effect here: " + instead
 	}
 	known, ok := honoured[key]

@@ -1,11 +1,13 @@
 package reconcile
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -170,7 +172,25 @@ func (c *Cluster) apply(ctx context.Context, r applyRequest) (*metav1.PartialObj
 	if r.subresource != "" {
 		subresources = append(subresources, r.subresource)
 	}
-	return c.object(r.target, r.namespace).Patch(ctx, r.name, types.ApplyPatchType, r.body, options, subresources...)
+	return c.object(r.target, r.namespace).Patch(ctx, r.name, types.ApplyPatchType, asYAML(r.body), options, subresources...)
+}
+
+// asYAML returns JSON that means the same as YAML, which is what the server takes the body of an apply for. YAML refuses a document with some
+// characters that JSON lets stand as they are, and folds a line at another (YAML 1.2, 5.1 and 5.4); all of them can be in strings only.
+func asYAML(body []byte) []byte {
+	foreign := func(r rune) bool { return r >= 0x7f && r <= 0x9f || r == 0xfeff || r == 0xfffe || r == 0xffff }
+	if bytes.IndexFunc(body, foreign) < 0 {
+		return body
+	}
+	escaped := make([]byte, 0, len(body)+16)
+	for _, r := range string(body) {
+		if foreign(r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		} else {
+			escaped = utf8.AppendRune(escaped, r)
+		}
+	}
+	return escaped
 }
 
 // Secret returns the data of one Secret, as it is now.

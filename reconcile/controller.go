@@ -45,6 +45,8 @@ type ControllerOptions struct {
 	// Synced is called once every Sync that exists has been seen.
 	Synced  func()
 	Metrics *Metrics
+	// Traces is told of every pass; nil when nobody wants traces.
+	Traces *Traces
 	// Queues makes the metrics of the queue of Syncs that changed.
 	Queues workqueue.MetricsProvider
 	// Record takes the Events of every Sync's passes.
@@ -186,7 +188,7 @@ func (c *Controller) follow(ctx context.Context, current *running, store cache.S
 	}
 	wanted, err := readSync(object)
 	if err != nil {
-		c.Log.Error("cannot read a Sync", "object", name, "why", err.Error())
+		c.Log.Error("cannot read a Sync", "object", name.String(), "why", err.Error())
 		return current
 	}
 	if current != nil && current.loop != nil && current.sync.UID == wanted.UID && current.sync.Generation == wanted.Generation {
@@ -225,6 +227,7 @@ func (c *Controller) start(ctx context.Context, wanted *v1alpha1.Sync) *running 
 	status := wanted.Status
 	publish := func(result *Result) {
 		c.Metrics.Observe(wanted, result)
+		c.Traces.Observe(wanted, result)
 		next := result.Status(status)
 		if equality.Semantic.DeepEqual(next, status) {
 			return

@@ -30,6 +30,7 @@ type looks struct {
 type look struct {
 	snapshot source.Snapshot
 	err      error
+	began    time.Time
 	took     time.Duration
 	answers  string // the request that stood when the look began
 }
@@ -44,7 +45,7 @@ func (l *looks) start(ctx context.Context) {
 	l.running.Go(func() {
 		start := l.clock()
 		snapshot, err := l.fetch(ctx)
-		l.found <- look{snapshot: snapshot, err: err, took: l.clock().Sub(start), answers: asked}
+		l.found <- look{snapshot: snapshot, err: err, began: start, took: l.clock().Sub(start), answers: asked}
 	})
 }
 

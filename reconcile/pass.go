@@ -85,7 +85,7 @@ func (l *Loop) take(r *Result, found *look) {
 	if found != nil {
 		l.looks.taken(found)
 		l.requested, l.fetchError = found.answers, found.err
-		r.Phases = append(r.Phases, Phase{Name: "fetch", Took: found.took})
+		r.Phases = append(r.Phases, Phase{Name: "fetch", Began: found.began, Took: found.took})
 		l.autoscaled.asked = "" // nobody tells when an autoscaler that is not ours goes
 		r.Looked = true
 		if found.err == nil {

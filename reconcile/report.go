@@ -23,7 +23,7 @@ func (l *Loop) begin() *Result {
 func (l *Loop) timed(r *Result, name string, phase func()) {
 	start := l.clock()
 	phase()
-	r.Phases = append(r.Phases, Phase{Name: name, Took: l.clock().Sub(start)})
+	r.Phases = append(r.Phases, Phase{Name: name, Began: start, Took: l.clock().Sub(start)})
 }
 
 // finish closes the Result, tells what is new in it and hands it on. A pass that was interrupted has no outcome: what it changed is told,
@@ -44,6 +44,9 @@ func (l *Loop) finish(ctx context.Context, r *Result) {
 	l.told, all = l.told.news(r)
 	for _, n := range all {
 		n.log(l.log)
+	}
+	if l.log.Enabled(ctx, slog.LevelDebug) && !slices.ContainsFunc(all, func(n news) bool { return n.pass != nil }) {
+		news{level: slog.LevelDebug, what: "pass", why: r.Message(), pass: r}.log(l.log)
 	}
 	if first && r.Ready() && len(r.Changes) == 0 {
 		all = nil // a restart that found everything as it should be writes nothing, not even Events

@@ -108,8 +108,9 @@ type Result struct {
 
 // Phase is the time that one part of a pass took.
 type Phase struct {
-	Name string // fetch, load, observe, plan, apply, prune
-	Took time.Duration
+	Name  string    // fetch, load, observe, plan, apply, prune, record
+	Began time.Time // of fetch: before the pass, which took over what was found
+	Took  time.Duration
 }
 
 // Failures returns the changes that failed.

@@ -10,6 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+
+	"kilter.dev/kilter/internal/phrase"
 )
 
 var fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
@@ -64,7 +66,7 @@ func (t target) revisionAt(commit plumbing.Hash) string {
 	if t.revision == "" {
 		return "sha1:" + commit.String()
 	}
-	return t.revision + "@sha1:" + commit.String()
+	return phrase.Printable(t.revision) + "@sha1:" + commit.String() // Git lets nearly everything be in a branch's name
 }
 
 // resolve finds the ref among those that the server lists.

@@ -46,7 +46,7 @@ func TestTemplates(t *testing.T) {
 			for _, document := range rendered {
 				checkStrictly(t, document)
 			}
-			validate(t, kilter, render(t, "--values", values, "--set", "crds.keep=false"))
+			validate(t, kilter, render(t, "--values", values))
 		})
 	}
 }
@@ -77,7 +77,7 @@ func buildKilter(t *testing.T) string {
 }
 
 // validate fails the test when kilter validate has anything to say of the documents, CRDs and Syncs among them. Beside them are the objects that
-// some values name and that are somebody else's. What keeps a CRD is an annotation of Helm's, which means nothing in a repository.
+// some values name and that are somebody else's.
 func validate(t *testing.T, kilter string, documents []string) {
 	t.Helper()
 	all := strings.Join(append(documents, read(t, "testdata/beside.yaml")), "---\n")

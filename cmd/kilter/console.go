@@ -19,17 +19,22 @@ import (
 type console struct {
 	mu    *sync.Mutex
 	out   io.Writer
+	level slog.Level // the lowest that is printed
 	attrs []slog.Attr
 }
 
-func newConsole(out io.Writer) *console { return &console{mu: &sync.Mutex{}, out: out} }
+func newConsole(out io.Writer, level slog.Level) *console {
+	return &console{mu: &sync.Mutex{}, out: out, level: level}
+}
 
-// Enabled is true from level Info.
-func (c *console) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+// Enabled is true from the console's level.
+func (c *console) Enabled(_ context.Context, level slog.Level) bool { return level >= c.level }
 
 // WithAttrs returns a handler that adds attrs to each record.
 func (c *console) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &console{mu: c.mu, out: c.out, attrs: append(c.attrs[:len(c.attrs):len(c.attrs)], attrs...)}
+	with := *c
+	with.attrs = append(c.attrs[:len(c.attrs):len(c.attrs)], attrs...)
+	return &with
 }
 
 // WithGroup returns the handler itself: the loop's records have no groups.

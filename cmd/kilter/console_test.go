@@ -16,7 +16,7 @@ import (
 // Each record is one line of columns, whatever is in it.
 func TestConsole(t *testing.T) {
 	var out bytes.Buffer
-	console := newConsole(&out)
+	console := newConsole(&out, slog.LevelInfo)
 	at := time.Date(2026, 1, 2, 15, 4, 5, 999, time.UTC)
 	revision := slog.String("revision", "main@sha1:0123456789abcdef0123456789abcdef01234567")
 	for _, line := range []struct {
@@ -64,7 +64,7 @@ func TestConsole(t *testing.T) {
 // Loggers that are derived from one another share the output and nothing else.
 func TestConsoleWith(t *testing.T) {
 	var out bytes.Buffer
-	log := slog.New(newConsole(&out))
+	log := slog.New(newConsole(&out, slog.LevelInfo))
 	a := log.With("sync", "team-a/batch")
 	b, c := a.With("n", 1), a.With("n", 2)
 	a.Debug("not shown")

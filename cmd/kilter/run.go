@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -31,7 +30,7 @@ type runOptions struct {
 	listen          string
 	webhookListen   string
 	pprofListen     string
-	logFormat       string
+	log             logOptions
 	kubeVersion     string
 	stdout          io.Writer
 }
@@ -68,7 +67,7 @@ With --once it reads the repository once, waits until nothing moves any more, an
 	o.limits.add(flags)
 	o.leader.add(flags)
 	o.tenancy.add(flags)
-	flags.StringVar(&o.logFormat, "log-format", "", "text or json (default: text with -f, json without)")
+	o.log.add(flags)
 	return cmd
 }
 
@@ -86,7 +85,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	if err := emulate(o.kubeVersion); err != nil {
 		return err
 	}
-	log, err := o.logger()
+	log, err := o.log.logger(o.stdout, o.file != "")
 	if err != nil {
 		return err
 	}
@@ -99,6 +98,8 @@ func (o *runOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	program.traces = newTracing(ctx, log)
+	defer program.traces.close(ctx)
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -159,6 +160,7 @@ type program struct {
 	metrics   *reconcile.Metrics
 	client    *reconcile.ClientMetrics
 	events    *reconcile.Recorder
+	traces    *tracing
 	server    *server
 	webhooks  *webhooks
 	profiles  *profiles
@@ -195,6 +197,7 @@ func (p *program) followFile(ctx context.Context, sync *v1alpha1.Sync) error {
 		Sync: sync, Cluster: p.cluster, Tenancy: p.rules, Fetch: repository.Fetch, Loader: manifests.NewLoader(p.limits.options()),
 		Publish: func(r *reconcile.Result) {
 			p.metrics.Observe(sync, r)
+			p.traces.Observe(sync, r)
 			p.server.ready()
 		},
 		Record: p.events.Record, Log: p.log, Clock: time.Now,
@@ -230,7 +233,8 @@ func outcome(r *reconcile.Result) error {
 // followObjects runs a loop for every Sync object.
 func (p *program) followObjects(ctx context.Context) error {
 	controller := reconcile.NewController(reconcile.ControllerOptions{
-		Cluster: p.cluster, Tenancy: p.rules, Limits: p.limits.options(), Namespaces: p.watchNamespaces, Metrics: p.metrics, Queues: p.client.Queues(),
+		Cluster: p.cluster, Tenancy: p.rules, Limits: p.limits.options(), Namespaces: p.watchNamespaces,
+		Metrics: p.metrics, Traces: p.traces.Traces, Queues: p.client.Queues(),
 		Record: p.events.Record, Log: p.log, Clock: time.Now,
 		Open: func(sync *v1alpha1.Sync) (reconcile.Opened, error) {
 			repository, err := p.open(sync, p.cluster)
@@ -246,21 +250,4 @@ func (p *program) followObjects(ctx context.Context) error {
 	})
 	controller.Run(ctx)
 	return nil
-}
-
-func (o *runOptions) logger() (*slog.Logger, error) {
-	format := o.logFormat
-	if format == "" {
-		format = "json"
-		if o.file != "" {
-			format = "text"
-		}
-	}
-	switch format {
-	case "text":
-		return slog.New(newConsole(o.stdout)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(o.stdout, nil)), nil
-	}
-	return nil, fmt.Errorf("--log-format %q: must be text or json", o.logFormat)
 }

@@ -17,6 +17,16 @@ func performance() board {
 					"histogram_sum(sum by (phase) (rate(%[1]s{%[2]s}[$__rate_interval]))) / histogram_count(sum by (phase) (rate(%[1]s{%[2]s}[$__rate_interval])))",
 					"kilter_reconcile_duration_seconds", ofSync+`, phase!="pass"`)}).about("KilterPassSlow"),
 			}},
+			{"Which Kilter works, and for which Syncs", []panel{
+				lines("Leader", "1 for the pod that holds the Lease and works, 0 for those that stand by. Empty without --leader-elect.", "short",
+					query{expr: ofKilter("leader_election_master_status"), legend: "{{instance}}"}).about("KilterNoLeader"),
+				lines("Changed Syncs", "Syncs that were created, changed or deleted and wait, and how long the slowest has taken so far to be followed as it is now.", "short",
+					query{expr: "sum(" + ofKilter(`workqueue_depth{name="syncs"}`) + ")", legend: "waiting"},
+					query{expr: "max(" + ofKilter(`workqueue_longest_running_processor_seconds{name="syncs"}`) + ")", legend: "seconds of the slowest"},
+				).about("KilterQueueStuck"),
+				lines("From a change to its loop", "How long a changed Sync waits, and how long it takes to end its loop and start another, on average.", "s",
+					average("workqueue_queue_duration_seconds", "waits"), average("workqueue_work_duration_seconds", "is worked on")).about("KilterQueueStuck"),
+			}},
 			{"Requests to the API server", []panel{
 				lines("Requests", "By method and status. At rest there are only watches.", "reqps", query{
 					expr: "sum by (method, code) (" + ofKilter("rate(rest_client_requests_total[$__rate_interval])") + ")", legend: "{{method}} {{code}}",
@@ -38,4 +48,12 @@ func performance() board {
 			}},
 		},
 	}
+}
+
+// average is the mean of a histogram of the queue of changed Syncs, whether it was scraped with classic or with native buckets.
+func average(histogram, legend string) query {
+	return query{legend: legend, expr: classicOrNative(
+		"sum("+ofKilter(`rate(%[1]s_sum{name="syncs"}[$__rate_interval])`)+") / sum("+ofKilter(`rate(%[1]s_count{name="syncs"}[$__rate_interval])`)+")",
+		"histogram_sum(sum("+ofKilter(`rate(%[1]s{name="syncs"}[$__rate_interval])`)+")) / histogram_count(sum("+ofKilter(`rate(%[1]s{name="syncs"}[$__rate_interval])`)+"))",
+		histogram)}
 }
