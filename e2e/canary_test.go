@@ -16,7 +16,7 @@ import (
 const canary = "c4n4ry"
 
 // holdsNoCredential looks for it in what Kilter has written into a namespace for people to read.
-func (c *cluster) holdsNoCredential(ctx context.Context, t *testing.T, namespace string) {
+func (c *cluster) holdsNoCredential(ctx context.Context, t testing.TB, namespace string) {
 	t.Helper()
 	for _, resource := range []schema.GroupVersionResource{
 		v1alpha1.GroupVersion.WithResource(v1alpha1.SyncResource), v1alpha1.GroupVersion.WithResource(v1alpha1.JobRunResource),

@@ -39,7 +39,7 @@ type cluster struct {
 }
 
 // newCluster returns the cluster that TEST_KUBECONFIG names, and a context that ends the test's waits.
-func newCluster(t *testing.T) (context.Context, *cluster) {
+func newCluster(t testing.TB) (context.Context, *cluster) {
 	t.Helper()
 	kubeconfig := needs.Cluster(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -48,7 +48,7 @@ func newCluster(t *testing.T) (context.Context, *cluster) {
 }
 
 // clusterOf returns the cluster of a kubeconfig.
-func clusterOf(t *testing.T, kubeconfig string) *cluster {
+func clusterOf(t testing.TB, kubeconfig string) *cluster {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	must(t, err)
@@ -63,7 +63,7 @@ func clusterOf(t *testing.T, kubeconfig string) *cluster {
 	return c
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func must(t *testing.T, err error) {
 }
 
 // namespace makes a namespace for the test and deletes it afterwards.
-func (c *cluster) namespace(t *testing.T, prefix string) string {
+func (c *cluster) namespace(t testing.TB, prefix string) string {
 	t.Helper()
 	ns, err := c.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-"}}, metav1.CreateOptions{})
@@ -145,7 +145,7 @@ func servedTo(t *testing.T, o gitserver.Options, files fs.FS) (*gitserver.Repo, 
 }
 
 // push commits the work tree, pushes it and returns the commit.
-func push(t *testing.T, repo *gitserver.Repo) string {
+func push(t testing.TB, repo *gitserver.Repo) string {
 	t.Helper()
 	commit, err := repo.Commit(t.Context(), "Change what the test changes")
 	must(t, err)
@@ -172,7 +172,7 @@ spec:
 %s`
 
 // kilter starts bin/kilter and kills it at the end of the test.
-func kilter(t *testing.T, args ...string) *process.Process {
+func kilter(t testing.TB, args ...string) *process.Process {
 	t.Helper()
 	return kilterIn(t, nil, args...)
 }
@@ -195,7 +195,7 @@ func kilterIn(t *testing.T, env []string, args ...string) *process.Process {
 }
 
 // once runs kilter to its end and wants the exit code.
-func once(ctx context.Context, t *testing.T, want int, args ...string) {
+func once(ctx context.Context, t testing.TB, want int, args ...string) {
 	t.Helper()
 	p := kilter(t, args...)
 	code, err := p.Wait(ctx)
@@ -206,7 +206,7 @@ func once(ctx context.Context, t *testing.T, want int, args ...string) {
 }
 
 // line waits for a line of a process that contains all of the texts.
-func line(ctx context.Context, t *testing.T, p *process.Process, texts ...string) string {
+func line(ctx context.Context, t testing.TB, p *process.Process, texts ...string) string {
 	t.Helper()
 	found, err := p.Line(ctx, texts...)
 	must(t, err)

@@ -176,7 +176,7 @@ func (c *cluster) install(ctx context.Context, t *testing.T, system, workloads s
 	return kilter(t, append(args, more...)...)
 }
 
-func (c *cluster) established(ctx context.Context, t *testing.T, name string) {
+func (c *cluster) established(ctx context.Context, t testing.TB, name string) {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	must(t, apiextensionsv1.AddToScheme(scheme))
@@ -193,7 +193,7 @@ func (c *cluster) established(ctx context.Context, t *testing.T, name string) {
 }
 
 // syncs returns a client for Sync objects.
-func (c *cluster) syncs(t *testing.T) rest.Interface {
+func (c *cluster) syncs(t testing.TB) rest.Interface {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.Sync{}, &v1alpha1.SyncList{})
@@ -201,7 +201,7 @@ func (c *cluster) syncs(t *testing.T) rest.Interface {
 	return c.restClient(t, scheme, v1alpha1.GroupVersion)
 }
 
-func (c *cluster) restClient(t *testing.T, scheme *runtime.Scheme, gv schema.GroupVersion) rest.Interface {
+func (c *cluster) restClient(t testing.TB, scheme *runtime.Scheme, gv schema.GroupVersion) rest.Interface {
 	t.Helper()
 	config := rest.CopyConfig(c.config)
 	config.GroupVersion, config.APIPath = &gv, "/apis"
@@ -293,7 +293,7 @@ func serves(t *testing.T, address string) {
 }
 
 // freeAddress returns an address of the loopback interface that nobody listens on.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)

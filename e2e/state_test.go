@@ -20,7 +20,7 @@ import (
 var made = map[string]bool{"kube-root-ca.crt": true, "default": true, "kilter-e2e": true}
 
 // applied creates an object as `kubectl apply` does.
-func (c *cluster) applied(ctx context.Context, t *testing.T, ns, resource, text string) {
+func (c *cluster) applied(ctx context.Context, t testing.TB, ns, resource, text string) {
 	t.Helper()
 	var object unstructured.Unstructured
 	must(t, json.Unmarshal([]byte(text), &object.Object))
@@ -31,7 +31,7 @@ func (c *cluster) applied(ctx context.Context, t *testing.T, ns, resource, text 
 }
 
 // uids returns the UID of each object of sweepKinds.
-func (c *cluster) uids(ctx context.Context, t *testing.T, ns string) map[string]types.UID {
+func (c *cluster) uids(ctx context.Context, t testing.TB, ns string) map[string]types.UID {
 	t.Helper()
 	found := map[string]types.UID{}
 	for kind, resource := range sweepKinds {

@@ -44,7 +44,7 @@ func (c *cluster) follow(ctx context.Context, t *testing.T, ns, url, spec string
 }
 
 // installCRDs makes the cluster serve Syncs. They stay: other tests use them too.
-func (c *cluster) installCRDs(ctx context.Context, t *testing.T) {
+func (c *cluster) installCRDs(ctx context.Context, t testing.TB) {
 	t.Helper()
 	printed, err := exec.CommandContext(ctx, filepath.Join("..", "bin", "kilter"), "crds").Output()
 	must(t, err)
@@ -67,7 +67,7 @@ func (c *cluster) installCRDs(ctx context.Context, t *testing.T) {
 }
 
 // annotate sets an annotation of the Sync object.
-func annotate(ctx context.Context, t *testing.T, sync await.Object, key, value string) {
+func annotate(ctx context.Context, t testing.TB, sync await.Object, key, value string) {
 	t.Helper()
 	body := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, key, value)
 	must(t, sync.Client.Patch(types.MergePatchType).Namespace(sync.Namespace).Resource(sync.Resource).Name(sync.Name).Body(body).Do(ctx).Error())
@@ -120,7 +120,7 @@ func plan(ctx context.Context, t *testing.T, want int, args ...string) string {
 }
 
 // untilReason waits until Ready has a reason.
-func untilReason(ctx context.Context, t *testing.T, sync await.Object, reason string) *v1alpha1.Sync {
+func untilReason(ctx context.Context, t testing.TB, sync await.Object, reason string) *v1alpha1.Sync {
 	t.Helper()
 	found, err := await.Until(ctx, sync, func(s *v1alpha1.Sync) bool {
 		ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)

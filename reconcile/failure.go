@@ -88,10 +88,19 @@ func newFailure(err error, host string) *Failure {
 		f.Text = fmt.Sprintf("namespace %s does not exist: create it, or add its manifest to the repository", s.Details.Name)
 	case s.Reason == metav1.StatusReasonUnauthorized:
 		f.Text = "the API server does not accept the credentials: check the kubeconfig, or the ServiceAccount's token"
+	case wordless(s):
+		f.Text = fmt.Sprintf("the API server, or what stands before it, answered %d %s", s.Code, http.StatusText(int(s.Code)))
 	default:
 		f.Text = oneLine(s.Message) + wayToGrant(s.Message)
 	}
 	return f
+}
+
+// wordless reports whether an answer says nothing but its code: what came is no Status, such as the page of a balancer, or one without a message.
+func wordless(s metav1.Status) bool {
+	return s.Message == "" || s.Details != nil && slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool {
+		return c.Type == metav1.CauseTypeUnexpectedServerResponse
+	})
 }
 
 // refusalOf says which fields the server refuses, and why.

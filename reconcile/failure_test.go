@@ -57,6 +57,14 @@ func TestNewFailure(t *testing.T) {
 			"422 with a comparison", invalid(field.Forbidden(path, "pod updates may not change fields\n@@ -1 +1 @@\n-  \"Value\": \""+canary+"\"")),
 			Terminal, "Invalid", "the server refuses it: spec: Forbidden: pod updates may not change fields",
 		},
+		{
+			"502 of a balancer", apierrors.NewGenericServerResponse(502, "PATCH", configMaps, "a", "<html>Bad Gateway</html>", 0, true), Transient, "InternalError",
+			"the API server, or what stands before it, answered 502 Bad Gateway",
+		},
+		{
+			"503 without a word", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 503, Reason: metav1.StatusReasonServiceUnavailable}}, Transient,
+			"ServiceUnavailable", "the API server, or what stands before it, answered 503 Service Unavailable",
+		},
 		{"422 that tells no cause", invalid(), Terminal, "Invalid", "the server refuses it as Invalid"},
 		{"400", apierrors.NewBadRequest(canary), Terminal, "BadRequest", "the server refuses it as BadRequest"},
 		{
