@@ -178,7 +178,7 @@ func kilter(t testing.TB, args ...string) *process.Process {
 }
 
 // kilterIn does the same with more in its environment.
-func kilterIn(t *testing.T, env []string, args ...string) *process.Process {
+func kilterIn(t testing.TB, env []string, args ...string) *process.Process {
 	t.Helper()
 	p, err := process.Start(process.Options{Path: filepath.Join("..", "bin", "kilter"), Args: args, Env: env})
 	must(t, err)

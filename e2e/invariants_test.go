@@ -196,4 +196,3 @@ func (s *scene) inventoried(calls []fault.Call, desired map[named]bool) {
 		}
 	}
 }
-
