@@ -34,7 +34,7 @@ func spansOf(r *Result) string {
 			}
 			b.WriteByte('\n')
 			for _, a := range s.Attributes() {
-				fmt.Fprintf(&b, "%s  - %s: %s\n", indent, a.Key, a.Value.Emit())
+				fmt.Fprintf(&b, "%s  - %s: %s\n", indent, a.Key, a.Value.String())
 			}
 			if s.Status().Code == codes.Error {
 				fmt.Fprintf(&b, "%s  ! %s\n", indent, s.Status().Description)
