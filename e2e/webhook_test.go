@@ -104,7 +104,7 @@ func (h *hooked) looks() (listed, fetched int) {
 	return listed, fetched
 }
 
-func TestWebhookHurriesALoopFromAFile(t *testing.T) {
+func TestW1WebhookHurriesALoopFromAFile(t *testing.T) {
 	ctx, c := newCluster(t)
 	h := newHooked(ctx, t, c)
 	file := filepath.Join(t.TempDir(), "sync.yaml")

@@ -10,7 +10,7 @@ import (
 	"kilter.dev/kilter/hook"
 )
 
-func TestBurstIsTwoFetches(t *testing.T) {
+func TestW1BurstIsTwoFetches(t *testing.T) {
 	for name, burst := range map[string]struct {
 		hooks int
 		every time.Duration

@@ -132,7 +132,7 @@ func signedAs(key, text string) http.Header {
 	return http.Header{"X-Hub-Signature-256": {"sha256=" + mac(key, text)}}
 }
 
-func TestAnswersAndOutcomes(t *testing.T) {
+func TestW1AnswersAndOutcomes(t *testing.T) {
 	r := newReceiver(t)
 	app := r.add("app", secret)
 	r.add("weak", "fifteen letters")
@@ -187,7 +187,7 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // A body of one MiB is read in constant memory: nothing of it is kept.
-func TestBodyIsNotKept(t *testing.T) {
+func TestW1BodyIsNotKept(t *testing.T) {
 	r := newReceiver(t)
 	r.add("app", secret)
 	long := strings.Repeat("x", 1<<20)
@@ -226,7 +226,7 @@ func TestRotatedSecret(t *testing.T) {
 	})
 }
 
-func TestRateLimits(t *testing.T) {
+func TestW1RateLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReceiver(t)
 		target := r.add("app", secret)

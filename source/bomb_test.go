@@ -129,6 +129,7 @@ func (p *packWriter) commitOf(name string, blob []byte) []byte {
 // A pack that inflates to a thousand times its size costs no memory, whatever is in it. Each is fetched by a process of its own,
 // for which the kernel tells the most memory that it ever had.
 func TestG19BombsAreBoundedInMemory(t *testing.T) {
+	t.Parallel()
 	base := bytes.Repeat([]byte("0123456789abcdef"), 4<<10)
 	bombs := map[string]struct {
 		url  func(t *testing.T) string
@@ -182,6 +183,7 @@ func TestG19BombsAreBoundedInMemory(t *testing.T) {
 	}
 	for name, c := range bombs {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			url := c.url(t)
 			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFetchInChild$", "-test.v")
 			child.Env = append(os.Environ(), bombURL+"="+url, "TMPDIR="+t.TempDir())

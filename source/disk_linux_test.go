@@ -11,6 +11,7 @@ import (
 
 // A full disk ends the fetch with its reason, leaves what was fetched before readable, and is forgotten once there is room again.
 func TestG16DiskFull(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
 		t.Skipf("needs to mount a file system of 512 KiB, which only root may: %v", err)

@@ -51,6 +51,9 @@ func (a *attempt) explain(ctx context.Context, err error) *Error {
 		e.Err = broken
 		return e
 	}
+	if _, said, found := strings.Cut(err.Error(), "unexpected error: "); found { // on the third channel, which go-git gives no type
+		return fail(BadResponse, lookAtServer, "the server breaks off: %s", a.scrub(strings.TrimRight(said, "\x00\r\n")))
+	}
 	return fail(BadResponse, lookAtServer, "the server's answer makes no sense: %s", a.scrub(err.Error()))
 }
 

@@ -136,6 +136,10 @@ func TestG1Unreachable(t *testing.T) {
 	if !refused.err.Transient() {
 		t.Error("a server that is down may come back")
 	}
+	unknown := (&origin{T: t, url: "https://host.invalid/team.git"}).open(source.Options{})
+	if refused := unknown.refused(source.Unreachable, "cannot find host host.invalid", "name server"); refused.err.Step != source.StepResolve {
+		t.Errorf("a name that nobody knows fails at the step %s", refused.err.Step)
+	}
 }
 
 func TestG20Redirects(t *testing.T) {
@@ -180,9 +184,8 @@ func TestLimits(t *testing.T) {
 	o.open(source.Options{Limits: source.Limits{Files: 5}}).fetch()
 }
 
-// A server that goes silent at any point is left at the deadline, with nothing of the attempt left behind.
+// A server that goes silent at any point is left at the deadline, with nothing of the attempt left behind. It runs alone, as all that counts goroutines.
 func TestG3SilentServerEndsAtTheDeadline(t *testing.T) {
-	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	o.push("a", strings.Repeat("1", 1000))
 

@@ -41,6 +41,7 @@ func (w slow) Write(p []byte) (int, error) {
 
 // A slow server is waited for as long as the timeout allows, and no longer although it never stops sending.
 func TestG2SlowServer(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, gitserver.Options{})
 	noise := make([]byte, 20<<10)
 	_, err := rand.Read(noise)
