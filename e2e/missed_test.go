@@ -3,7 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -72,4 +74,34 @@ func TestRunMissedPastItsDeadline(t *testing.T) {
 	if len(jobs.Items) != 1 || jobs.Items[0].Name != caught.Name {
 		t.Errorf("%d Jobs, want %s alone", len(jobs.Items), caught.Name)
 	}
+}
+
+// TestEditThatFiresAtOnce resumes a CronJob in Git whose time has come while it was suspended: the plan says that the edit starts a run at once,
+// and of which time, and the real controller starts that one.
+func TestEditThatFiresAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, c := newCluster(t)
+	ns := c.namespace(t, "fires")
+	slot := time.Now().UTC().Add(-time.Hour).Truncate(time.Minute)
+	report := func(suspend bool) string {
+		return fmt.Sprintf("apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: report}\nspec:\n  schedule: %s\n  suspend: %t\n"+
+			"  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}}\n", slot.Format("4 15 2 1 *"), suspend)
+	}
+	repo, url := repository(t, fstest.MapFS{"prod/report.yaml": file(report(true))})
+	args := []string{"-f", syncFile(t, ns, url, ""), "--kubeconfig", c.kubeconfig, "--allow-insecure-git"}
+	once(ctx, t, 0, append([]string{"run", "--once"}, args...)...)
+	_, err := c.BatchV1().CronJobs(ns).Patch(ctx, "report", types.MergePatchType,
+		fmt.Appendf(nil, `{"status":{"lastScheduleTime":%q}}`, slot.Add(-time.Hour).Format(time.RFC3339)), metav1.PatchOptions{}, "status")
+	must(t, err)
+
+	must(t, repo.Write("prod/report.yaml", report(false)))
+	push(t, repo)
+	plan := kilter(t, append([]string{"plan"}, args...)...)
+	_, err = plan.Wait(ctx)
+	must(t, err)
+	if want := "! fires at once: the run of " + slot.Format("2006-01-02 15:04") + " UTC is due and was not started"; !strings.Contains(plan.Output(), want) {
+		t.Errorf("the plan does not say %q:\n%s", want, plan.Output())
+	}
+	once(ctx, t, 0, append([]string{"run", "--once"}, args...)...)
+	must(t, second(await.Until(ctx, c.runOf(ns, "report", slot), func(*batchv1.Job) bool { return true })))
 }
