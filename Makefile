@@ -73,6 +73,7 @@ bench: build devcluster ## measure what is promised of speed and memory, each be
 		go test -v -run '^$$' -bench "$$benchmarks" -cpu 1 ./manifests | grep -E -- '-limit|-kept|bench_test.go|^(--- |FAIL|panic)'; \
 	done
 	go test -run '^$$' -bench Large -benchtime 10x ./source
+	go test -run '^$$' -bench Answer ./hook
 
 # What a release is made of is built anew for each platform: about five minutes each on two cores, the first time. `make test` packs the
 # program that it tests instead.

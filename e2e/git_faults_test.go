@@ -285,8 +285,8 @@ func (f *faulty) quiet(before samples) {
 			f.Errorf("%s answers %s", probe, answer.Status)
 		}
 	}
-	if strings.Contains(f.run.Output(), canary) {
-		f.Error("the password is printed")
+	if said := f.run.Output(); strings.Contains(said, canary) || strings.Contains(said, "\x1b") {
+		f.Error("the password, or what could disturb a terminal, is printed")
 	}
 	f.cluster.holdsNoCredential(f.ctx, f.T, f.ns)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"kilter.dev/kilter/api/v1alpha1"
 	"kilter.dev/kilter/reconcile"
@@ -107,7 +108,7 @@ func readCredentials(ctx context.Context, sync *v1alpha1.Sync, cluster *reconcil
 			return c, fmt.Errorf("Secret %s/%s lacks the key address, such as http://proxy.example.com:3128", sync.Namespace, ref.Name)
 		}
 		c.Proxy = source.Proxy{
-			Address: string(data["address"]), Username: string(data["username"]), Password: string(data["password"]),
+			Address: line(data["address"]), Username: line(data["username"]), Password: line(data["password"]),
 		}
 	}
 	return c, nil
@@ -116,8 +117,8 @@ func readCredentials(ctx context.Context, sync *v1alpha1.Sync, cluster *reconcil
 // credentials reads the keys that Flux' users know. Which of them the URL's protocol needs is source's business.
 func credentials(secret string, data map[string][]byte) (source.Credentials, error) {
 	c := source.Credentials{
-		Username: string(data["username"]), Password: string(data["password"]),
-		BearerToken: string(data["bearerToken"]), CABundle: data["ca.crt"],
+		Username: line(data["username"]), Password: line(data["password"]),
+		BearerToken: line(data["bearerToken"]), CABundle: data["ca.crt"],
 		Certificate: data["tls.crt"], Key: data["tls.key"],
 		Identity: data["identity"], PublicKey: data["identity.pub"], KnownHosts: data["known_hosts"],
 	}
@@ -128,3 +129,6 @@ func credentials(secret string, data map[string][]byte) (source.Credentials, err
 	}
 	return c, fmt.Errorf("Secret %s holds none of the keys username and password, bearerToken, identity and known_hosts, tls.crt and tls.key, ca.crt", secret)
 }
+
+// line is a value without the end of its line, which whoever makes a Secret from a file mostly has in it.
+func line(value []byte) string { return strings.TrimRight(string(value), "\r\n") }
