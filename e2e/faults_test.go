@@ -32,7 +32,8 @@ import (
 // TestFaults plays every script in testdata/faults: what is in Git, what goes wrong between the program and its servers, and what it says and does
 // about it. The files below git/ are the repository; $NS in them is the script's namespace. Beside testscript's own commands there are these:
 //
-//	fault VERB OBJECT [CALLS] KIND [ARGUMENT...]   makes calls fail, of the API server or of Git: see fault.ParseRule
+//	fault VERB OBJECT [CALLS] KIND [ARGUMENT...]   makes calls fail, of the API server or of Git: see fault.ParseRule;
+//	                                               CANARY in an argument is the word that nothing may print
 //	mend                                           takes all faults away
 //	cut VERB OBJECT                                ends the answers that are being read: drops watches
 //	start [LINE...]                                starts the program on the Sync "e2e"; lines are added to its spec the first time
@@ -191,6 +192,9 @@ func (s *scene) server(verb string) *fault.Proxy {
 }
 
 func (s *scene) fault(words []string) {
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "CANARY", canary) // scripts are printed: none holds the word itself
+	}
 	rule, err := fault.ParseRule(words)
 	must(s, err)
 	s.server(rule.Verb).Inject(rule)

@@ -61,7 +61,7 @@ func (s *scene) survives([]string) {
 	s.atRest()
 
 	calls := s.api.Calls()
-	desired := s.desired()
+	desired, anew := s.desired()
 	now := s.uids(s.ctx, s, s.ns)
 	for id, uid := range s.theirs {
 		if now[id] != uid {
@@ -70,7 +70,8 @@ func (s *scene) survives([]string) {
 	}
 	writes := map[string]int{}
 	for _, call := range calls {
-		if call.Verb == "delete" && call.Done && desired[named{call.Object, call.Namespace}] && !slices.Contains(again, strings.Split(call.Object, "/")[0]) {
+		object := named{call.Object, call.Namespace}
+		if call.Verb == "delete" && call.Done && desired[object] && !anew[object] {
 			s.Errorf("I2: %s was deleted, and is in Git", call.Object)
 		}
 		if call.Writes() && !strings.HasSuffix(call.Object, "/status") {
@@ -89,9 +90,6 @@ func (s *scene) survives([]string) {
 	s.Logf("as Git says after %s; %d calls, written: %v", took.Round(time.Millisecond), len(calls), writes)
 }
 
-// again are the kinds whose objects are deleted to be made again: a Job's next run.
-var again = []string{"jobs"}
-
 // atRest waits for some looks at the repository, and wants no write meanwhile.
 func (s *scene) atRest() {
 	writes := func(calls []fault.Call) []fault.Call {
@@ -107,12 +105,12 @@ func (s *scene) atRest() {
 // named is "configmaps/app" in a namespace.
 type named struct{ name, namespace string }
 
-// desired returns what the newest commit has.
-func (s *scene) desired() map[named]bool {
+// desired returns what the newest commit has, and what of it may be deleted to be made anew: Jobs, and what says so itself.
+func (s *scene) desired() (all, anew map[named]bool) {
 	groups, err := restmapper.GetAPIGroupResources(s.Discovery())
 	must(s, err)
 	mapper := restmapper.NewDiscoveryRESTMapper(groups)
-	all := map[named]bool{}
+	all, anew = map[named]bool{}, map[named]bool{}
 	must(s, filepath.WalkDir(filepath.Join(s.repo.Dir, "prod"), func(name string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -140,10 +138,12 @@ func (s *scene) desired() map[named]bool {
 			if in == "" && mapping.Scope.Name() == "namespace" {
 				in = s.ns
 			}
-			all[named{mapping.Resource.Resource + "/" + u.GetName(), in}] = true
+			object := named{mapping.Resource.Resource + "/" + u.GetName(), in}
+			all[object] = true
+			anew[object] = u.GetKind() == "Job" || u.GetAnnotations()[v1alpha1.RecreateAnnotation] != ""
 		}
 	}))
-	return all
+	return all, anew
 }
 
 // inventoried compares what is the set's in every place where the program has ever written with Git, and with what the inventory lists.
